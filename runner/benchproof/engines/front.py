@@ -1,0 +1,237 @@
+"""What is known of a model before its weights are loaded: config, tokenizer, context length, sizes."""
+
+import importlib.metadata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jinja2 import TemplateError
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from benchproof.engines import weights
+from benchproof.engines.batches import BATCHING, make_ops
+from benchproof.engines.tokens import Tokens
+from benchproof.errors import BadInput, MissingInput
+from benchproof.ports import ModelFiles, Op, Progress
+from benchproof.schema.canonical import sha256, text_sha256
+from benchproof.schema.plan import EnginePin, ModelContent, ModelPin
+from benchproof.schema.request import Encoded, Request
+from benchproof.schema.spec import EngineAsk, ModelAsk
+
+LENGTH_KEYS = ("n_positions", "max_position_embeddings", "n_ctx")  # in lm-eval's order
+DEFAULT_MAX_LENGTH = 2048  # lm-eval's, where neither config nor tokenizer says
+PACKAGES = ("torch", "transformers", "tokenizers", "safetensors")
+# Settings of a checkpoint's generation_config that alter greedy text; stock applies them, we do not.
+NEUTRAL = {
+    "repetition_penalty": 1.0,
+    "no_repeat_ngram_size": 0,
+    "encoder_repetition_penalty": 1.0,
+    "bad_words_ids": None,
+    "suppress_tokens": None,
+    "begin_suppress_tokens": None,
+    "forced_bos_token_id": None,
+    "forced_eos_token_id": None,
+    "min_length": 0,
+    "min_new_tokens": None,
+    "num_beams": 1,
+    "penalty_alpha": None,
+}
+
+
+class HfFront:
+    """The part of ports.Engine that needs no weights. Shared by `hf` and `replay`."""
+
+    def __init__(self, files: ModelFiles, model: ModelAsk, engine: EngineAsk, device: str) -> None:
+        self.files, self.model_ask, self.engine_ask, self.device = files, model, engine, device
+        self.config = _config(files.folder)
+        self.tokenizer = _tokenizer(files.folder)
+        if model.chat_template == "model" and not self.tokenizer.chat_template:
+            raise BadInput(
+                "the tokenizer has no chat template", where="model.chat_template", do="set `chat_template: none`"
+            )
+        self._weights = weights.weight_files(files.folder)
+        self._parameters = weights.parameters(self._weights)
+        self.max_length = self._length()
+        self.tokens = Tokens(self.tokenizer, self.max_length)
+        self.pad_id = next(
+            (
+                i
+                for i in (self.tokenizer.pad_token_id, self.tokenizer.unk_token_id, self.tokenizer.eos_token_id)
+                if i is not None
+            ),
+            0,
+        )
+
+    def pin_model(self, progress: Progress) -> ModelPin:
+        """See ports.Engine.pin_model."""
+        folder = self.files.folder
+        generation = folder / "generation_config.json"
+        template = self.tokenizer.chat_template if self.model_ask.chat_template == "model" else None
+        return ModelPin(
+            content=ModelContent(
+                weights=weights.pin_files(self._weights, progress, "weights"),
+                config_sha256=sha256((folder / "config.json").read_bytes()),
+                generation_config_sha256=sha256(generation.read_bytes()) if generation.is_file() else None,
+                tokenizer=weights.pin_files(weights.tokenizer_files(folder), progress, "tokenizer"),
+                chat_template_sha256=None if template is None else text_sha256(template),
+                template_kwargs=dict(self.model_ask.template_kwargs),
+                system_prompt=self.model_ask.system_prompt,
+            ),
+            repo=self.files.repo,
+            commit=self.files.commit,
+            architecture=str((self.config.architectures or [type(self.config).__name__])[0]),
+            parameters=self._parameters,
+        )
+
+    def pin(self) -> EnginePin:
+        """See ports.Engine.pin."""
+        return EnginePin(
+            name="hf",
+            dtype=self._dtype(),
+            softmax_dtype=self.engine_ask.softmax_dtype,
+            token_budget=self.engine_ask.token_budget,
+            generation_batch=self.engine_ask.generation_batch,
+            deterministic=self.engine_ask.deterministic,
+            attention=_attention(self.config),
+            max_length=self.max_length,
+            batching=BATCHING,
+            neutralised=self._neutralised(),
+        )
+
+    def packages(self) -> dict[str, str]:
+        """See ports.Engine.packages."""
+        names = (*PACKAGES, "jinja2") if self.model_ask.chat_template == "model" else PACKAGES
+        return {name: importlib.metadata.version(name) for name in names}
+
+    def render(self, messages: list[dict[str, str]], add_generation_prompt: bool) -> str:
+        """See ports.Engine.render.
+
+        Unlike stock, a template that fails is an error: never a retry without the system message, which
+        would be another prompt under the same name.
+        """
+        try:
+            text = self.tokenizer.apply_chat_template(
+                messages,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+                continue_final_message=not add_generation_prompt,
+                **self.model_ask.template_kwargs,
+            )
+        except (TemplateError, ValueError) as error:
+            raise BadInput(
+                f"the chat template refuses these messages: {error}",
+                where="model.chat_template",
+                do="leave out `system_prompt`, or set `chat_template: none`",
+            ) from error
+        system = next((m["content"].strip() for m in messages if m["role"] == "system"), "")
+        if system and system not in text:
+            raise BadInput(
+                "the chat template drops the system message",
+                where="model.chat_template",
+                do="set `chat_template: none`",
+            )
+        return str(text)
+
+    def encode(self, requests: Sequence[Request], progress: Progress) -> list[Encoded]:
+        """See ports.Engine.encode."""
+        return self.tokens.encode(requests, progress)
+
+    def ops(self, requests: Sequence[Request], encoded: Sequence[Encoded]) -> list[Op]:
+        """See ports.Engine.ops."""
+        return make_ops(
+            requests,
+            encoded,
+            token_budget=self.engine_ask.token_budget,
+            generation_batch=self.engine_ask.generation_batch,
+            bytes_of=self._op_bytes,
+        )
+
+    def memory_bytes(self, ops: Sequence[Op]) -> int | None:
+        """See ports.Engine.memory_bytes: weights, and the op that needs most beside them."""
+        return self._parameters * _bytes_of(self._dtype()) + max((self._op_bytes(op) for op in ops), default=0)
+
+    def _op_bytes(self, op: Op) -> int:
+        """Activations, cache and logits of one op. ENGINE's formula; an estimate, in no id but for its order."""
+        text = self.config.get_text_config()
+        size = _bytes_of(self._dtype())
+        hidden = int(getattr(text, "hidden_size", 0) or getattr(text, "n_embd", 0))
+        layers = int(getattr(text, "num_hidden_layers", 0) or getattr(text, "n_layer", 0))
+        heads = int(getattr(text, "num_attention_heads", 0) or getattr(text, "n_head", 0)) or 1
+        cache = 2 * layers * int(getattr(text, "num_key_value_heads", None) or heads) * (hidden // heads) * size
+        inner = int(getattr(text, "intermediate_size", None) or 4 * hidden)
+        activations = op.cost * (8 * hidden + 2 * inner) * size
+        rows = len(op.requests)  # at least one row of logits for each request
+        logits = rows * int(text.vocab_size) * (size + 4)
+        return activations + logits + (op.cost * cache if op.kind == "generate_until" else 0)
+
+    def _length(self) -> int:
+        text = self.config.get_text_config()
+        for key in LENGTH_KEYS:
+            if getattr(text, key, None) is not None:
+                return int(getattr(text, key))
+        limit = getattr(self.tokenizer, "model_max_length", None)
+        return int(limit) if limit is not None and limit < 1e20 else DEFAULT_MAX_LENGTH
+
+    def _dtype(self) -> str:
+        """The asked dtype, or the checkpoint's own."""
+        if self.engine_ask.dtype != "auto":
+            return self.engine_ask.dtype
+        declared = getattr(self.config, "dtype", None) or torch.float32
+        return str(declared).removeprefix("torch.")
+
+    def _neutralised(self) -> list[str]:
+        """`name=value` of what the checkpoint would do to greedy text, and we leave undone."""
+        path = self.files.folder / "generation_config.json"
+        if not path.is_file():
+            return []
+        import json
+
+        given = json.loads(path.read_text("utf-8"))
+        return sorted(
+            f"{k}={given[k]}" for k, neutral in NEUTRAL.items() if k in given and given[k] not in (neutral, None)
+        )
+
+
+def _config(folder: Path) -> Any:
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except (ValueError, KeyError, OSError) as error:
+        text = " ".join(str(error).split())
+        if "remote code" in text or "custom code" in text:
+            raise BadInput(
+                "the model needs code of its own, which is not run",
+                where="model",
+                do="choose a model that transformers knows",
+            ) from error
+        raise BadInput(
+            f"config.json cannot be used: {text[:200]}", where="model", do="give a transformers model folder"
+        ) from error
+    if config.is_encoder_decoder:
+        raise BadInput("encoder-decoder models are not run", where="model", do="choose a decoder-only model")
+    if type(config) not in AutoModelForCausalLM._model_mapping:
+        raise BadInput(f"{type(config).__name__} is no causal language model", where="model", do="choose another model")
+    return config
+
+
+def _tokenizer(folder: Path) -> Any:
+    if not weights.tokenizer_files(folder):
+        raise MissingInput("no tokenizer in the model folder", where="model", do="copy the tokenizer's files there")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except (ValueError, KeyError, OSError, ImportError) as error:
+        raise BadInput(
+            f"the tokenizer cannot be loaded: {' '.join(str(error).split())[:200]}", where="model", do="check its files"
+        ) from error
+    if tokenizer.eos_token_id is None and tokenizer.bos_token_id is None:
+        raise BadInput("the tokenizer has neither BOS nor EOS", where="model", do="choose another tokenizer")
+    return tokenizer
+
+
+def _attention(config: Any) -> str:
+    """Sdpa where the class has it, else eager: asked by name, so that the record's word is the one that ran."""
+    return "sdpa" if getattr(AutoModelForCausalLM._model_mapping[type(config)], "_supports_sdpa", False) else "eager"
+
+
+def _bytes_of(dtype: str) -> int:
+    return int(getattr(torch, dtype).itemsize)

@@ -1,0 +1,108 @@
+"""A model folder -> what makes that model that model: file hashes, read without torch."""
+
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchproof.errors import BadInput, MissingInput
+from benchproof.ports import Progress
+from benchproof.schema.plan import FilePin
+from benchproof.store.files import file_sha256
+
+TOKENIZER_FILES = (
+    "added_tokens.json",
+    "merges.txt",
+    "special_tokens_map.json",
+    "spiece.model",
+    "tekken.json",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "vocab.json",
+    "vocab.txt",
+)
+PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+HEADER_LENGTH = struct.Struct("<Q")  # safetensors: u64 little-endian, then that many bytes of JSON
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a model, sorted; complete by its index and by each file's own header.
+
+    Raises BadInput for pickled weights, MissingInput for none, a missing shard or a truncated file.
+    """
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        if any(next(folder.glob(pattern), None) for pattern in PICKLED):
+            raise BadInput(
+                "the weights are pickled, and a pickle is code", where="model", do="convert them to safetensors"
+            )
+        raise MissingInput("no *.safetensors in the model folder", where="model", do="give a complete model folder")
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        named = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+        missing = sorted(named - {file.name for file in files})
+        if missing:
+            raise MissingInput(
+                f"{len(missing)} of {len(named)} weight files are missing, {missing[0]} first",
+                where="model",
+                do="download the model again",
+            )
+        files = [file for file in files if file.name in named]
+    for file in files:
+        _check_size(file)
+    return files
+
+
+def parameters(files: list[Path]) -> int:
+    """Number of weights, counted in the files' headers."""
+    total = 0
+    for file in files:
+        for _, shape in _tensors(file):
+            count = 1
+            for size in shape:
+                count *= size
+            total += count
+    return total
+
+
+def pin_files(files: list[Path], progress: Progress, what: str) -> list[FilePin]:
+    """Each file by its bytes, sorted by name."""
+    total = sum(file.stat().st_size for file in files)
+    found = []
+    with progress.phase(f"hashing {what}", total=total, unit="bytes") as phase:
+        for file in sorted(files, key=lambda path: path.name):
+            size = file.stat().st_size
+            found.append(FilePin(path=file.name, size=size, sha256=file_sha256(file)))
+            phase.advance(size, file.name)
+    return found
+
+
+def tokenizer_files(folder: Path) -> list[Path]:
+    """The files that a tokenizer is made of, sorted."""
+    return [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]
+
+
+def _tensors(file: Path) -> Iterator[tuple[str, list[int]]]:
+    with file.open("rb") as handle:
+        (length,) = HEADER_LENGTH.unpack(handle.read(HEADER_LENGTH.size))
+        header = json.loads(handle.read(length))
+    for name, entry in header.items():
+        if name != "__metadata__":
+            yield name, entry["shape"]
+
+
+def _check_size(file: Path) -> None:
+    size = file.stat().st_size
+    try:
+        with file.open("rb") as handle:
+            (length,) = HEADER_LENGTH.unpack(handle.read(HEADER_LENGTH.size))
+            header = json.loads(handle.read(length)) if length < size else None
+        ends = [entry["data_offsets"][1] for name, entry in (header or {}).items() if name != "__metadata__"]
+        expected = HEADER_LENGTH.size + length + max(ends, default=0)
+    except (struct.error, ValueError, KeyError, TypeError) as error:
+        raise MissingInput("not a safetensors file", where=file.name, do="download it again") from error
+    if size != expected:
+        raise MissingInput(
+            f"{file.name} has {size} bytes, its header says {expected}", where="model", do="download it again"
+        )

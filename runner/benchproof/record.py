@@ -1,0 +1,217 @@
+"""asked + effective + observed + scores -> Record: assembled once, written last."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from benchproof.build import Built
+from benchproof.resolve import Resolved
+from benchproof.schema.canonical import decimal, sha256
+from benchproof.schema.observed import Attempt, Phases
+from benchproof.schema.plan import Plan
+from benchproof.schema.record import Asked, FileDigest, Record, RunObserved, TaskIds, Tokens, UnknownAt
+from benchproof.schema.response import Response
+from benchproof.schema.score import Warned
+from benchproof.schema.spec import RunSpec
+from benchproof.schema.unknown import Unknown
+from benchproof.score import Scores, cut_short
+from benchproof.store.journal import answers_digest
+
+NO_PUBLISHER = Unknown(unknown="not_applicable", detail="the spec names no publisher")
+REDACTED = {"unknown": "redacted", "detail": "a path on the machine of the run"}
+
+
+def assemble(
+    spec: RunSpec,
+    spec_bytes: bytes,
+    resolved: Resolved,
+    built: Built,
+    answers: dict[str, Response],
+    scores: Scores,
+    *,
+    attempts: Sequence[Attempt],
+    phases: Sequence[tuple[str, float]],
+    files: Sequence[FileDigest],
+    model_name: str,
+    version: str,
+    ended: str,
+) -> Record:
+    """The whole record, its id filled in."""
+    plan = resolved.plan
+    tokens = _tokens(built, answers)
+    left_out = [*resolved.left_out, *scores.left_out]
+    record = Record(
+        plan_id=plan.plan_id,
+        ask_id=plan.ask_id,
+        created=ended,
+        status=_status(spec, plan, left_out),
+        benchproof=version,
+        model_name=model_name,
+        asked=Asked(spec=_asked(spec), sha256=sha256(spec_bytes)),
+        effective=plan,
+        ids=[
+            TaskIds(
+                task=pin.task,
+                benchmark_id=plan.benchmark_id(pin.task),
+                measurement_id=plan.measurement_id(pin.task),
+            )
+            for pin in plan.ask.tasks
+        ],
+        observed=RunObserved(
+            started=attempts[0].started if attempts else ended,
+            ended=ended,
+            phases=[Phases(name=name, seconds=decimal(round(seconds, 3))) for name, seconds in phases],
+            tokens=tokens,
+            attempts=list(attempts),
+            answers_digest=answers_digest(built.requests, answers),
+            requests_digest=built.requests_digest,
+            resumed=len(attempts) > 1,
+            mixed_hardware=len({_hardware(attempt) for attempt in attempts}) > 1,
+        ),
+        results=scores.results,
+        files=list(files),
+        warnings=_warnings(spec, plan, tokens, scores, resolved.notes, left_out),
+        left_out=left_out,
+        unknowns=[],
+        publisher=spec.publisher or NO_PUBLISHER,
+        margin_points=decimal(spec.reproduce.margin_points),
+    )
+    record = record.model_copy(update={"unknowns": list(_unknowns(record.body(), ""))})
+    return record.with_id()
+
+
+def _status(spec: RunSpec, plan: Plan, left_out: Sequence[Any]) -> Any:
+    if spec.model.path == "smoke" or spec.suite == "smoke":
+        return "smoke"
+    return "limited" if plan.limited or left_out else "complete"
+
+
+def _asked(spec: RunSpec) -> dict[str, Any]:
+    """The spec as JSON; what names a place on the author's machine is redacted, and says so."""
+    value = _decimals(spec.model_dump(mode="json", exclude_none=True))
+    for holder, key in ((value["model"], "path"), (value["engine"], "journal")):
+        if holder.get(key, "smoke") != "smoke":
+            holder[key] = REDACTED
+    suite = value["suite"]
+    if isinstance(suite, str) and ("/" in suite or suite.endswith((".yaml", ".yml"))):
+        value["suite"] = REDACTED
+    if isinstance(suite, dict):
+        for task in suite["tasks"]:
+            for key in ("task", "data"):
+                text = task.get(key, "")
+                if "/" in text and not text.startswith("smoke:"):
+                    task[key] = REDACTED
+        suite["include"] = [REDACTED if "/" in name else name for name in suite["include"]]
+    return dict(value)
+
+
+def _decimals(value: Any) -> Any:
+    if isinstance(value, float):
+        return decimal(value)
+    if isinstance(value, dict):
+        return {key: _decimals(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_decimals(item) for item in value]
+    return str(value) if isinstance(value, int) and abs(value) >= 2**53 else value
+
+
+def _tokens(built: Built, answers: Mapping[str, Response]) -> list[Tokens]:
+    encoded = {request.hash: item for request, item in zip(built.requests, built.encoded, strict=True)}
+    found = []
+    for task, docs in built.docs.items():
+        hashes = [request.hash for doc in docs for request in doc.requests]
+        items = [encoded[key] for key in hashes]
+        found.append(
+            Tokens(
+                task=task,
+                requests=len(hashes),
+                docs=len(docs),
+                prompt_tokens=sum(item.n_tokens for item in items),
+                truncated=sum(item.truncated > 0 for item in items),
+                merged=sum(item.merged for item in items),
+                cut_short=cut_short(answers, hashes),
+            )
+        )
+    return found
+
+
+def _hardware(attempt: Attempt) -> str:
+    """What must be equal in all attempts before bits may be claimed."""
+    keep = ("machine", "cpu_model", "gpus", "driver")
+    return repr([(probe.name, probe.value) for probe in attempt.environment if probe.name in keep])
+
+
+def _warnings(
+    spec: RunSpec,
+    plan: Plan,
+    tokens: Sequence[Tokens],
+    scores: Scores,
+    notes: Sequence[str],
+    left_out: Sequence[Mapping[str, str]],
+) -> list[Warned]:
+    found = [Warned(code="note", severity="info", where="benchmark", message=note) for note in notes]
+    for task in plan.ask.tasks:
+        if task.limit is not None and task.n_docs < task.dataset.n_docs:
+            found.append(
+                Warned(
+                    code="limited",
+                    severity="serious",
+                    where=task.task,
+                    message="only the first docs were asked: not a score of the benchmark",
+                    count=task.n_docs,
+                    total=task.dataset.n_docs,
+                )
+            )
+    counted = (
+        ("truncated", "serious", "requests lost tokens on the left: the model's context is too short", "requests"),
+        ("merged", "warn", "requests whose border the tokenizer joins: scored as lm-eval scores them", "requests"),
+        ("cut_short", "warn", "generations ended at the token limit before a stop string or EOS", "docs"),
+    )
+    for item in tokens:
+        for code, severity, message, of in counted:
+            count = getattr(item, code)
+            if count:
+                total = getattr(item, of)
+                found.append(
+                    Warned(code=code, severity=severity, where=item.task, message=message, count=count, total=total)  # type: ignore[arg-type]
+                )
+    for task_name, count in scores.ties.items():
+        if count:
+            found.append(
+                Warned(
+                    code="ties",
+                    severity="warn",
+                    where=task_name,
+                    message="docs whose best choices are exactly equal: the first counts as the pick",
+                    count=count,
+                    total=len(scores.samples[task_name]),
+                )
+            )
+    for setting in plan.ask.engine.neutralised:
+        found.append(
+            Warned(
+                code="neutralised",
+                severity="warn",
+                where="engine",
+                message=f"the checkpoint's generation_config says {setting}; it is not applied",
+            )
+        )
+    for left in left_out:
+        found.append(Warned(code="left_out", severity="serious", where=left["task"], message=left["detail"]))
+    return found
+
+
+def _unknowns(value: Any, path: str) -> Any:
+    """Every place in the record that holds an unknown."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
+    if isinstance(value, dict):
+        if set(value) == {"unknown", "detail"}:
+            yield UnknownAt(path=path, code=value["unknown"], detail=value["detail"])
+            return
+        for key, item in value.items():
+            yield from _unknowns(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _unknowns(item, f"{path}[{index}]")

@@ -1,0 +1,116 @@
+"""One way to turn a value into bytes, and bytes into an id (RFC 8785 and sha256).
+
+Rules for everything that is hashed: whole numbers stay numbers within +-(2^53 - 1); every real number
+is a decimal string, `repr(float)`, so that it survives any JSON reader; keys are ASCII; nothing is null
+because it is unknown (see unknown.py).
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import rfc8785
+
+from benchproof.errors import VerificationFailed
+
+JsonValue = None | bool | int | float | str | Sequence[Any] | Mapping[str, Any]
+
+
+def canonical(value: JsonValue) -> bytes:
+    """RFC 8785 bytes of a JSON value. Raises ValueError for NaN, too large ints, lone surrogates."""
+    return rfc8785.dumps(value)
+
+
+def sha256(data: bytes) -> str:
+    """Lower-case hex sha256."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest(value: JsonValue) -> str:
+    """sha256 of the canonical JSON: the form of every id."""
+    return sha256(canonical(value))
+
+
+def text_sha256(text: str) -> str:
+    """sha256 of a text's UTF-8 bytes; a lone surrogate is kept, as Python's own escape for it."""
+    return sha256(text.encode("utf-8", "surrogatepass"))
+
+
+def doc_sha256(doc: Any) -> str:
+    """Hash of a data set's row: JSON with sorted keys, which also takes integers beyond 2^53.
+
+    Raises TypeError for a row that holds something that is not JSON (an image, say).
+    """
+    text = json.dumps(doc, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return sha256(text.encode("ascii"))
+
+
+def chain(hashes: Sequence[str]) -> str:
+    """One digest over an ordered list of hex digests."""
+    outer = hashlib.sha256()
+    for item in hashes:
+        outer.update(bytes.fromhex(item))
+    return outer.hexdigest()
+
+
+def decimal(value: float) -> str:
+    """A real number as the shortest text that reads back to the same float. NaN and inf are refused."""
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{number} cannot be recorded: only finite numbers can")
+    return repr(number)
+
+
+def plain(value: Any) -> Any:
+    """A copy made of JSON types only, floats as decimal strings, for values that go into a hash.
+
+    Raises TypeError for anything else: a function, say, has to be described by its caller first.
+    """
+    match value:
+        case None | bool() | str():
+            return value
+        case int():
+            return value if abs(value) < 2**53 else str(value)
+        case float():
+            return decimal(value)
+        case Mapping():
+            return {str(key): plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [plain(item) for item in value]
+        case _:
+            raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def strict_loads(data: bytes, *, where: str) -> Any:
+    """JSON from a file that may be hostile: no duplicate key, no NaN, no overflow, UTF-8 only.
+
+    Raises VerificationFailed naming `where`. Source: the list of what json.loads accepts silently.
+    """
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(items)
+        if len(found) != len(items):
+            keys = [key for key, _ in items]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise ValueError(f"key {twice!r} stands twice")
+        return found
+
+    def constant(text: str) -> float:
+        raise ValueError(f"{text} is not JSON")
+
+    def number(text: str) -> float:
+        value = float(text)
+        if not math.isfinite(value):
+            raise ValueError(f"{text} is out of range")
+        return value
+
+    try:
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=pairs, parse_constant=constant, parse_float=number)
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate raises here
+    except (ValueError, RecursionError) as error:
+        raise VerificationFailed(
+            f"not strict JSON: {error}", where=where, do="take the file from its source again"
+        ) from error
+    return value

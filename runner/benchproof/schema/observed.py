@@ -1,0 +1,60 @@
+"""Observed: what was measured while running, each value known or unknown with its reason."""
+
+from typing import Any
+
+from benchproof.schema.plan import Pinned
+from benchproof.schema.unknown import Known
+
+
+class Probe(Pinned):
+    """One row of the table of probes: a quantity, its unit (or ""), and its value."""
+
+    name: str
+    unit: str
+    value: Known[Any]
+
+
+class Determinism(Pinned):
+    """One flag: what was asked of the library, and what it said afterwards."""
+
+    flag: str
+    asked: Known[str]
+    granted: Known[str]
+
+
+class EngineObserved(Pinned):
+    """What the engine did, as seen after loading and at the end."""
+
+    model_class: Known[str]
+    dtype_loaded: Known[str]
+    parameters_loaded: Known[int]
+    device: Known[str]  # kind only: cpu, cuda
+    attention: Known[str]
+    threads: Known[int]
+    determinism: list[Determinism]
+    forward_tokens: int  # computed in forwards, padding counted
+    generated_tokens: int
+    peak_bytes: Known[int]
+    notes: list[str]
+
+
+class Phases(Pinned):
+    """Seconds of each phase, decimal strings, by the monotonic clock."""
+
+    name: str
+    seconds: str
+
+
+class Attempt(Pinned):
+    """One process that held the model once: which frames are its, and what it ran on."""
+
+    number: int
+    journal: str  # file name inside the run folder
+    head: str  # last hash of its chain
+    frames: int
+    responses: int
+    torn_bytes: int  # of an unacknowledged tail: ignored
+    started: str  # RFC 3339 UTC
+    ended: Known[str]
+    environment: list[Probe]
+    engine: EngineObserved

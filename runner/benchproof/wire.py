@@ -1,0 +1,92 @@
+"""Names in a spec -> adapters, imported on use. The only file that knows them all."""
+
+import logging
+import os
+import time
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+
+from benchproof import __version__
+from benchproof.errors import MachineError
+from benchproof.ports import Engine, Harness, ModelFiles, Progress, Source
+from benchproof.run import World, run
+from benchproof.schema.record import Record
+from benchproof.schema.spec import RunSpec
+from benchproof.spec import read_spec, resolve_suite
+
+NEEDED = ("torch", "transformers", "lm_eval", "datasets")  # what `benchproof[hf]` brings
+
+
+def make_world(spec: RunSpec, *, device: str | None, progress: Progress) -> World:
+    """The adapters that a spec names. Raises MachineError if the extra that holds them is not installed."""
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise MachineError(
+            f"{', '.join(missing)} not installed: this command runs models",
+            where=f"engine.name: {spec.engine.name}",
+            do='pip install "benchproof[hf]"',
+        )
+    quiet_libraries()
+    from benchproof.observe.probes import Machine
+    from benchproof.sources.hub import HubSource
+
+    source: Source = HubSource()
+    files = source.model(spec.model, progress)
+    with progress.phase("importing torch and transformers"):
+        engine = make_engine(spec, files, device)
+    with progress.phase("importing lm-eval"):
+        from benchproof.suites.lmeval import LmEval
+
+        harness: Harness = LmEval()
+    return World(
+        engine=engine,
+        harness=harness,
+        source=source,
+        observer=Machine(),
+        progress=progress,
+        model_name=files.name,
+        version=__version__,
+        now=time.monotonic,
+        wall=lambda: datetime.now(UTC),
+    )
+
+
+def make_engine(spec: RunSpec, files: ModelFiles, device: str | None) -> Engine:
+    """The engine that the spec names, knowing the model's files, no weights loaded."""
+    match spec.engine.name:
+        case "hf":
+            from benchproof.engines.hf import HfEngine, best_device
+
+            return HfEngine(files, spec.model, spec.engine, device or best_device(), spec.seeds.generation)
+        case "replay":
+            from benchproof.engines.replay import ReplayEngine
+
+            return ReplayEngine(files, spec.model, spec.engine, device or "cpu")
+
+
+def run_spec(
+    path: str | Path, *, out: str | Path | None = None, device: str | None = None, progress: Progress | None = None
+) -> Record:
+    """Runs a spec file and returns its record: the whole of benchproof as one call."""
+    from benchproof.report.progress import Silent
+
+    spec, data = read_spec(Path(path))
+    tasks = resolve_suite(spec.suite)
+    world = make_world(spec, device=device, progress=progress or Silent())
+    record, _ = run(spec, data, tasks, world, out=None if out is None else Path(out), name=Path(path).stem, new=False)
+    return record
+
+
+def quiet_libraries() -> None:
+    """Foreign progress bars and warnings off: progress is ours, and warnings go to log.txt.
+
+    These variables are read when the libraries are imported, so this runs before.
+    """
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    for name in ("lm_eval", "datasets", "transformers", "huggingface_hub", "filelock", "absl"):
+        logging.getLogger(name).setLevel(logging.ERROR)
