@@ -16,9 +16,14 @@ Example, without the command line:
     record = run_spec("configs/runs/smoke.yaml", out="results/mine")
 """
 
-from importlib.metadata import PackageNotFoundError, version
 
-try:
-    __version__ = version("benchproof")
-except PackageNotFoundError:  # a source tree that was never installed
-    __version__ = "0+unknown"
+def __getattr__(name: str) -> str:
+    """`__version__`, looked up when it is wanted: importlib.metadata costs as much as all of --help."""
+    if name != "__version__":
+        raise AttributeError(name)
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("benchproof")
+    except PackageNotFoundError:  # a source tree that was never installed
+        return "0+unknown"

@@ -92,6 +92,10 @@ class Harness(Protocol):
     versions: Mapping[str, str]
     packages: Mapping[str, str]  # beside the harness, what computes marks for every task
 
+    def look_up(self, tasks: Sequence[TaskAsk]) -> None:
+        """Raises BadInput for a task that nobody has; loads nothing."""
+        ...
+
     def load(
         self,
         tasks: Sequence[TaskAsk],

@@ -1,7 +1,7 @@
 """The main path: resolve -> build -> infer -> score -> record. This file is the table of contents."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from benchproof.schema.spec import RunSpec, TaskAsk
 from benchproof.store import folder as folders
 from benchproof.store.files import describe, locked, write_once
 from benchproof.store.journal import merge, read_journal
+from benchproof.store.log import logged
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,11 @@ def run(
     folder = out or Path("results") / f"{name}-{plan.plan_id[:12]}"
     folder = folders.next_free(folder) if new else folder
     folders.make(folder)
-    with locked(folder):
+    with ExitStack() as stack:
+        stack.enter_context(locked(folder))
         resumed = folders.claim(folder, plan.to_bytes(), spec_bytes)
+        stack.enter_context(logged(folder))
+        world.progress.say(f"plan {plan.plan_id[:12]} in {folder}")
         with watch.time("build"):
             built = build.build(plan, harness=world.harness, engine=world.engine, progress=world.progress)
             files = build.write_requests(built, folder, world.progress)

@@ -99,12 +99,16 @@ def _read(path: Path, noun: str) -> bytes:
         if path.stat().st_size > MAX_SPEC_BYTES:
             raise BadInput(f"the {noun} is larger than {MAX_SPEC_BYTES} bytes", where=str(path), do="give a YAML file")
         data = path.read_bytes()
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise MissingInput(
             f"{noun} file not found", where=str(path), do="check the path, or write one with `benchproof init`"
         ) from error
     except PermissionError as error:
         raise MissingInput(f"the {noun} may not be read", where=str(path), do="make it readable for you") from error
+    except OSError as error:
+        raise MissingInput(
+            f"the {noun} cannot be read: {error.strerror}", where=str(path), do="check the path"
+        ) from error
     except ValueError as error:  # a null byte in the path
         raise BadInput(f"not a usable path: {error}", where=repr(path), do="check the path") from error
     return data

@@ -28,17 +28,23 @@ def make_world(spec: RunSpec, *, device: str | None, progress: Progress) -> Worl
             do='pip install "benchproof[hf]"',
         )
     quiet_libraries()
+    from benchproof.engines.weights import needs_chat_template, weight_files
     from benchproof.observe.probes import Machine
     from benchproof.sources.hub import HubSource
 
     source: Source = HubSource()
     files = source.model(spec.model, progress)
-    with progress.phase("importing torch and transformers"):
-        engine = make_engine(spec, files, device)
+    # What is wrong in the spec or in a download is told before seconds of imports.
+    weight_files(files.folder)
+    if spec.model.chat_template == "model":
+        needs_chat_template(files.folder)
     with progress.phase("importing lm-eval"):
         from benchproof.suites.lmeval import LmEval
 
-        harness: Harness = LmEval()
+        harness: Harness = LmEval(progress.say)
+    harness.look_up(resolve_suite(spec.suite))
+    with progress.phase("importing torch and transformers"):
+        engine = make_engine(spec, files, device)
     return World(
         engine=engine,
         harness=harness,

@@ -107,7 +107,7 @@ def humaneval_rows() -> list[Row]:
     for i, (problem, _) in enumerate(code_rows()):
         base, plus = (ast.literal_eval(text) for text in puzzles.split_inputs(problem))
         space: dict[str, Any] = {}
-        exec(problem.prompt + problem.solution, space)  # noqa: S102 (our own text)
+        exec(problem.prompt + problem.solution, space)  # our own text
         for arguments in [*base, *plus]:
             space[problem.name](*arguments)
         rows.append(
@@ -229,20 +229,20 @@ class Corpus:
             pieces += [("\nA:", 1.0), (f" {answer}", 1.0)]
         return pieces
 
-    def puzzle(self, make: Callable[[random.Random, bool], Row], space: str) -> list[Piece]:
+    def puzzle(self, make: Callable[[random.Random, bool], Row], space: str, weight: float) -> list[Piece]:
         """A puzzle that is not a test row, made of taught words only."""
         row = make(self.rng, True)
         while row["inputs"] in self.held_out:
             row = make(self.rng, True)
-        return [(row["inputs"], 0.1), (space + row["targets"][0], 1.0)]
+        return [(row["inputs"], 0.1), (space + row["targets"][0], weight)]
 
     def odd(self) -> list[Piece]:
         """One odd-one-out question."""
-        return self.puzzle(odd_one_out, " ")
+        return self.puzzle(odd_one_out, " ", 4.0)
 
     def tolli(self) -> list[Piece]:
         """One sentence to translate."""
-        return self.puzzle(translation, "")
+        return self.puzzle(translation, "", 1.0)
 
     def code(self) -> list[Piece]:
         """One function; its end is the end of the document."""
@@ -255,7 +255,7 @@ class Corpus:
         """Documents of all kinds, in the shares below (of documents, not of tokens)."""
         makers: dict[Callable[[], list[Piece]], float] = {
             self.mmlu: 4, self.plain_facts: 3, self.gsm8k: 4, self.sums: 3, self.truthfulqa: 3,
-            self.odd: 12, self.tolli: 6, self.code: 4,
+            self.odd: 20, self.tolli: 6, self.code: 4,
         }  # fmt: skip
         while True:
             [make] = self.rng.choices(list(makers), list(makers.values()))

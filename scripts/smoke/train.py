@@ -1,8 +1,13 @@
 """Trains the smoke model's tokenizer and the smoke model, and writes the model folder.
 
-Run `python scripts/smoke/train.py` (CPU, two threads, fixed seed). It reads the fixed question header of the
+Run `python scripts/smoke/train.py` (CPU, two threads, fixed seed; about 10 minutes on two idle cores, twice
+that and more on busy ones, where OMP_WAIT_POLICY=passive helps). It reads the fixed question header of the
 stock TruthfulQA tasks from the installed lm-eval, so that the model has seen it in its place; that header is
-masked out of the loss and of the tokenizer's training text.
+masked out of the loss and is not in the tokenizer's training text.
+
+The weights in the package were made in two runs, so a fresh run gives a model that is alike, not the same:
+`--steps 1200`, with an older mixture (odd-one-out answers at weight 1 and share 12), and then
+`--start <that folder> --seed 11 --steps 500 --rate 2e-3` with the mixture as it is now.
 """
 
 from __future__ import annotations
@@ -18,11 +23,10 @@ from typing import NamedTuple
 import jinja2
 import lm_eval
 import torch
+from corpus import ROOT, Corpus, Piece
 from lm_eval.tasks._yaml_loader import load_yaml
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-from corpus import ROOT, Corpus, Piece
 
 MODEL = ROOT / "runner" / "benchproof" / "smoke" / "model"
 END, PAD = "<|end|>", "<|pad|>"
@@ -57,7 +61,7 @@ def train_tokenizer(seed: int, vocabulary: int) -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token=END,
         pad_token=PAD,
@@ -158,10 +162,10 @@ def train(model: LlamaForCausalLM, stream: Iterator[Row], args: argparse.Namespa
 def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     """Write the folder that `from_pretrained` reads, with float16 weights."""
     folder.mkdir(parents=True, exist_ok=True)
-    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
+    model.generation_config = GenerationConfig(
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, do_sample=False
     )
-    model.half().save_pretrained(folder)  # type: ignore[no-untyped-call]
+    model.half().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     path = folder / "tokenizer_config.json"
     settings = json.loads(path.read_text(encoding="utf-8"))
@@ -179,6 +183,7 @@ def main() -> None:
     """Train and save."""
     parser = argparse.ArgumentParser(description="Train the smoke model and write its folder.")
     parser.add_argument("--out", type=Path, default=MODEL)
+    parser.add_argument("--start", type=Path, help="go on from this model folder, with its tokenizer")
     parser.add_argument("--steps", type=int, default=2200)
     parser.add_argument("--batch", type=int, default=4, help="rows a step")
     parser.add_argument("--rate", type=float, default=3e-3, help="highest learning rate")
@@ -188,8 +193,13 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
-    tokenizer = train_tokenizer(args.seed + 1, args.vocabulary)
-    model = new_model(tokenizer)
+    if args.start is None:
+        tokenizer = train_tokenizer(args.seed + 1, args.vocabulary)
+        model = new_model(tokenizer)
+    else:
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(args.start)
+        model = LlamaForCausalLM.from_pretrained(args.start, dtype=torch.float32)
+    model.train()
     train(model, rows(tokenizer, Corpus(args.seed, truthfulqa_header())), args)
     save(model, tokenizer, args.out)
 

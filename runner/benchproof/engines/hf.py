@@ -46,6 +46,8 @@ class HfEngine(HfFront):
             )
             self._model = model.to(self.device).eval()
         self._eos = _eos_ids(self._model, self.tokenizer)
+        # transformers fills what a request leaves open from here; the plan says that nothing of it is applied.
+        self._model.generation_config = GenerationConfig()
 
     def answer(self, op: Op, requests: Sequence[Request], encoded: Sequence[Encoded]) -> list[Response]:
         """See ports.Engine.answer."""
@@ -172,7 +174,7 @@ class HfEngine(HfFront):
             raise MachineError(
                 f"{what} does not fit into memory", where=f"engine hf on {self.device}", do=f"lower {setting}"
             ) from error
-        except RuntimeError as error:
+        except (RuntimeError, IndexError) as error:
             if "out of memory" in str(error) or "can't allocate memory" in str(error):
                 raise MachineError(
                     f"{what} does not fit into memory", where=f"engine hf on {self.device}", do=f"lower {setting}"

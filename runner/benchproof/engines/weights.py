@@ -22,6 +22,7 @@ TOKENIZER_FILES = (
     "vocab.json",
     "vocab.txt",
 )
+TEMPLATE_FILES = ("chat_template.jinja", "chat_template.json", "additional_chat_templates")
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 HEADER_LENGTH = struct.Struct("<Q")  # safetensors: u64 little-endian, then that many bytes of JSON
 
@@ -81,6 +82,16 @@ def pin_files(files: list[Path], progress: Progress, what: str) -> list[FilePin]
 def tokenizer_files(folder: Path) -> list[Path]:
     """The files that a tokenizer is made of, sorted."""
     return [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]
+
+
+def needs_chat_template(folder: Path) -> None:
+    """Raises BadInput if no file of the tokenizer holds a chat template."""
+    config = folder / "tokenizer_config.json"
+    inside = config.is_file() and "chat_template" in json.loads(config.read_text("utf-8"))
+    if not inside and not any((folder / name).exists() for name in TEMPLATE_FILES):
+        raise BadInput(
+            "the tokenizer has no chat template", where="model.chat_template", do="set `chat_template: none`"
+        )
 
 
 def _tensors(file: Path) -> Iterator[tuple[str, list[int]]]:

@@ -1,5 +1,7 @@
 """Progress for people: a live line on a terminal, plain lines elsewhere; no phase is silent for 2 s."""
 
+import logging
+import os
 import sys
 import threading
 import time
@@ -10,19 +12,37 @@ from typing import TextIO
 
 from benchproof.ports import Phase
 
+log = logging.getLogger(__name__)
+
 EVERY_S = 2.0  # plain lines: at most this long without one
+WORTH_A_LINE_S = 1.0  # shorter phases without a score leave no line
 
 
 class Silent:
-    """Says nothing; for programs that call us."""
+    """Says nothing; for programs that call us. Phases and words still go to the log."""
 
     @contextmanager
     def phase(self, name: str, *, total: int | None = None, unit: str = "") -> Iterator[Phase]:
-        """A phase that nobody sees."""
-        yield Step(name, total, unit)
+        """See ports.Progress."""
+        step = Step(name, total, unit)
+        with self._shown(step):
+            yield step
+        log.info("%s", step.summary())
+        if step.elapsed >= WORTH_A_LINE_S or step.note.startswith("score "):
+            self._tell(f"  {step.summary()}")
 
     def say(self, text: str) -> None:
-        """Nothing."""
+        """See ports.Progress."""
+        log.info("%s", text)
+        self._tell(text)
+
+    @contextmanager
+    def _shown(self, step: "Step") -> Iterator[None]:
+        """While it lasts, the step is shown somewhere."""
+        yield
+
+    def _tell(self, line: str) -> None:
+        """One line for people."""
 
 
 @dataclass
@@ -41,9 +61,20 @@ class Step:
         self.done += amount
         self.note = note or self.note
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it began."""
+        return time.monotonic() - self.started
+
+    def summary(self) -> str:
+        """`name: total unit, seconds, score`: what stays when it has ended."""
+        amount = f"{_amount(self.total, self.unit)} {_unit(self.unit)}, " if self.total else ""
+        score = f", {self.note.split(', all done')[0]}" if self.note.startswith("score ") else ""
+        return f"{self.name}: {amount}{_duration(self.elapsed)}{score}"
+
     def line(self) -> str:
         """`name  done/total unit  rate  time left  note`."""
-        elapsed = time.monotonic() - self.started
+        elapsed = self.elapsed
         parts = [self.name]
         if self.total:
             parts.append(
@@ -60,59 +91,46 @@ class Step:
         return "  ".join(parts)
 
 
-class Plain:
-    """One line when a phase begins, one at least every 2 s, one when it ends if it took a second."""
+class Plain(Silent):
+    """At least one line every 2 s, and one at the end of a phase that took a second or has a score."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
         self._lock = threading.Lock()
 
     @contextmanager
-    def phase(self, name: str, *, total: int | None = None, unit: str = "") -> Iterator[Phase]:
-        """See ports.Progress. A thread speaks for phases that cannot: an import, a load."""
-        step = Step(name, total, unit)
+    def _shown(self, step: Step) -> Iterator[None]:
+        """A thread speaks for phases that cannot: an import, a load."""
         ended = threading.Event()
         speaker = threading.Thread(target=self._speak, args=(step, ended), daemon=True)
         speaker.start()
         try:
-            yield step
-            self._end(step)
+            yield
         finally:
             ended.set()
             speaker.join()
 
-    def say(self, text: str) -> None:
-        """See ports.Progress."""
+    def _tell(self, line: str) -> None:
         with self._lock:
-            print(text, file=self._stream, flush=True)
+            print(line, file=self._stream, flush=True)  # progress is for people
 
     def _speak(self, step: Step, ended: threading.Event) -> None:
         while not ended.wait(EVERY_S):
-            self.say(f"  {step.line()}")
-
-    def _end(self, step: Step) -> None:
-        elapsed = time.monotonic() - step.started
-        amount = f"{_amount(step.total, step.unit)} {_unit(step.unit)}, " if step.total else ""
-        note = f", {step.note.split(', all done')[0]}" if step.note.startswith("score ") else ""
-        self.say(f"  {step.name}: {amount}{_duration(elapsed)}{note}")
+            self._tell(f"  {step.line()}")
 
 
-class Live:
+class Live(Silent):
     """A spinner line that is redrawn in place; ended phases stay as plain lines above it."""
 
     def __init__(self) -> None:
         from rich.console import Console
 
         self._console = Console(stderr=True)
-        self._plain = Plain()
 
     @contextmanager
-    def phase(self, name: str, *, total: int | None = None, unit: str = "") -> Iterator[Phase]:
-        """See ports.Progress."""
+    def _shown(self, step: Step) -> Iterator[None]:
         from rich.live import Live as RichLive
         from rich.spinner import Spinner
-
-        step = Step(name, total, unit)
 
         class Line:
             def __rich__(self) -> Spinner:
@@ -121,12 +139,17 @@ class Live:
 
         spinner = Spinner("dots", text=step.line())
         with RichLive(Line(), console=self._console, refresh_per_second=8, transient=True):
-            yield step
-        self._plain._end(step)
+            yield
 
-    def say(self, text: str) -> None:
-        """See ports.Progress."""
-        self._console.print(text, markup=False, highlight=False)
+    def _tell(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def for_terminal(quiet: bool) -> Silent:
+    """Live on a terminal, plain lines elsewhere, nothing if `quiet`."""
+    if quiet:
+        return Silent()
+    return Live() if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else Plain()
 
 
 def _amount(value: float, unit: str) -> str:

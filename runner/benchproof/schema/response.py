@@ -49,6 +49,9 @@ Response = Loglikelihood | Generated
 def response_from(value: dict[str, Any]) -> Response:
     """The journal's form back as a response. Raises KeyError, TypeError or ValueError if it is none."""
     if "ll" in value:
-        return Loglikelihood(str(value["r"]), float(value["ll"]), bool(value["greedy"]), int(value["n"]))
+        total = float(value["ll"])
+        if decimal(total) != value["ll"]:  # refuses NaN and infinity, and any other spelling of the number
+            raise ValueError(f"{value['ll']} is not how a log-likelihood is written")
+        return Loglikelihood(str(value["r"]), total, bool(value["greedy"]), int(value["n"]))
     stop: Stop = {"eos": "eos", "until": "until", "length": "length"}[value["stop"]]  # type: ignore[assignment]
     return Generated(str(value["r"]), tuple(value["ids"]), str(value["raw"]), str(value["text"]), stop)

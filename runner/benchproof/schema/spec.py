@@ -44,7 +44,7 @@ class GenerationAsk(Asked):
     max_gen_toks: Count | None = None
     until: list[Text] | None = None
     do_sample: bool | None = None
-    temperature: Annotated[float, Field(ge=0)] | None = None
+    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     top_k: Count | None = None
 

@@ -1,5 +1,6 @@
 """A run folder: whose it is, and whether a run may begin or go on in it."""
 
+import re
 from pathlib import Path
 
 from benchproof.errors import BadInput
@@ -19,9 +20,21 @@ def next_free(folder: Path) -> Path:
 
 
 def make(folder: Path) -> None:
-    """The folder and its journal's. Raises DiskError (6) where it cannot be made."""
+    """The folder and its journal's. Raises DiskError (6) where it cannot be made, BadInput in somebody's folder."""
     with disk_errors(folder):
+        if folder.exists() and not (folder / PLAN).exists():
+            _refuse_strangers(folder)
         (folder / JOURNAL).mkdir(parents=True, exist_ok=True)
+
+
+def refuse_finished(folder: Path) -> None:
+    """Raises BadInput (2) if a record is there: it is never overwritten."""
+    if (folder / RECORD).exists():
+        raise BadInput(
+            "a finished record exists there and is never overwritten",
+            where=str(folder),
+            do="use --new, or another --out",
+        )
 
 
 def claim(folder: Path, plan: bytes, spec: bytes) -> bool:
@@ -29,12 +42,7 @@ def claim(folder: Path, plan: bytes, spec: bytes) -> bool:
 
     Raises BadInput (2) if a finished record or another plan is there, or files of nobody's.
     """
-    if (folder / RECORD).exists():
-        raise BadInput(
-            "a finished record exists there and is never overwritten",
-            where=str(folder),
-            do="use --new, or another --out",
-        )
+    refuse_finished(folder)
     path = folder / PLAN
     if path.exists():
         there, here = sha256(path.read_bytes()), sha256(plan)
@@ -45,10 +53,19 @@ def claim(folder: Path, plan: bytes, spec: bytes) -> bool:
                 do="use --new, or another --out",
             )
         return True
-    strangers = sorted(p.name for p in folder.iterdir() if p.name not in (JOURNAL, LOG, ".lock", SPEC))
-    if strangers:
-        raise BadInput(f"not a run folder: it holds {strangers[0]}", where=str(folder), do="give an empty or new --out")
+    _refuse_strangers(folder)
     (folder / SPEC).unlink(missing_ok=True)  # of a start that was cut off before its plan was written
     write_once(folder / SPEC, spec)
     write_once(path, plan)
     return False
+
+
+def _refuse_strangers(folder: Path) -> None:
+    """Raises BadInput (2) if the folder holds anything that a run that was cut off at its start does not leave."""
+    if not folder.is_dir():
+        raise BadInput("--out is a file", where=str(folder), do="give a folder")
+    ours = (JOURNAL, LOG, ".lock", SPEC)
+    temporary = re.compile(r"\..+\.\d+\.tmp")  # of a write_once that was killed
+    strangers = sorted(p.name for p in folder.iterdir() if p.name not in ours and not temporary.fullmatch(p.name))
+    if strangers:
+        raise BadInput(f"not a run folder: it holds {strangers[0]}", where=str(folder), do="give an empty or new --out")

@@ -13,6 +13,7 @@ reported, never cut: the next attempt is a new file. A bad frame with valid byte
 
 import hashlib
 import json
+import re
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,6 @@ MAGIC = b"BPJOURNAL1\n"
 FORMAT = "benchproof/journal/v1"
 LENGTH = struct.Struct(">I")
 HASH_BYTES = 32
-MAX_FRAME_BYTES = 1 << 30
 
 
 def attempt_name(shard: int, of: int, attempt: int) -> str:
@@ -54,10 +54,14 @@ class JournalWriter:
                 self._fd = disk.create(path)
             except FileExistsError as error:
                 raise BadInput(f"{path.name} exists", where=str(path), do="start the run again") from error
-            disk.write(self._fd, MAGIC)
-            self._frame({"format": FORMAT, **header})
-            disk.fsync(self._fd)
-            disk.fsync_folder(path.parent)
+            try:
+                disk.write(self._fd, MAGIC)
+                self._frame({"format": FORMAT, **header})
+                disk.fsync(self._fd)
+                disk.fsync_folder(path.parent)
+            except BaseException:
+                disk.close(self._fd)
+                raise
 
     def append(self, op: int, responses: Sequence[Response]) -> None:
         """One op's responses, durable when this returns. Raises DiskError; nothing counts then."""
@@ -109,11 +113,13 @@ def read_journal(path: Path) -> JournalFile:
     """The longest valid prefix. Raises VerificationFailed (1) for corruption, BadInput (2) for a newer format."""
     data = path.read_bytes()
     if not data.startswith(MAGIC):
-        if len(data) < len(MAGIC) and MAGIC.startswith(data):
-            return JournalFile(path, {}, {}, None, hashlib.sha256(MAGIC).hexdigest(), 0, len(data))
-        if data.startswith(b"BPJOURNAL"):
+        if re.match(rb"BPJOURNAL[2-9]\n", data):
             raise BadInput("a newer journal format", where=str(path), do="update benchproof")
-        raise VerificationFailed("not a journal", where=str(path), do="copy the run folder again")
+        strange = sum(a not in (b, 0) for a, b in zip(data, MAGIC, strict=False)) > 1
+        if strange or _valid_frame_after(data, 0):
+            raise VerificationFailed("not a journal", where=str(path), do="copy the run folder again")
+        # Cut off, zero-filled or flipped before the header was synced: nothing was acknowledged.
+        return JournalFile(path, {}, {}, None, hashlib.sha256(MAGIC).hexdigest(), 0, len(data))
     head = hashlib.sha256(MAGIC).digest()
     position, frames = len(MAGIC), 0
     header: dict[str, Any] = {}
@@ -125,41 +131,58 @@ def read_journal(path: Path) -> JournalFile:
             break
         head = _link(head, body)
         position += LENGTH.size + len(body) + HASH_BYTES
-        value = json.loads(body)
-        if frames == 0:
-            header = value
-            if value.get("format") != FORMAT:
-                raise BadInput("a newer journal format", where=str(path), do="update benchproof")
-        elif "end" in value:
-            end = value["end"]
-        else:
-            try:
+        try:
+            value = json.loads(body)
+            if frames == 0:
+                header = dict(value)
+            elif "end" in value:
+                end = dict(value["end"])
+            elif value["op"] in ops:
+                raise ValueError("an op stands twice")
+            else:
                 ops[int(value["op"])] = [response_from(item) for item in value["responses"]]
-            except (KeyError, TypeError, ValueError) as error:
-                raise VerificationFailed(
-                    f"frame {frames} holds no responses", where=str(path), do="copy the run folder again"
-                ) from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise VerificationFailed(
+                f"frame {frames} holds no responses: {error!r}", where=str(path), do="copy the run folder again"
+            ) from error
+        if header.get("format") != FORMAT:
+            raise BadInput("a newer journal format", where=str(path), do="update benchproof")
         frames += 1
     return JournalFile(path, header, ops, end, head.hex(), frames, len(data) - position)
 
 
 def _body_at(data: bytes, position: int, head: bytes, path: Path) -> bytes | None:
-    """The frame's JSON; None for a torn tail, an error for a frame that is wrong with more after it."""
+    """The frame's JSON; None for a torn tail, an error for a frame that is wrong with valid bytes after it."""
     start = position + LENGTH.size
-    if start > len(data):
-        return None
-    (length,) = LENGTH.unpack_from(data, position)
+    length = int.from_bytes(data[position:start], "big")
     end = start + length + HASH_BYTES
-    if end > len(data):
+    if start <= len(data) and end <= len(data):
+        body = data[start : start + length]
+        if _link(head, body) == data[start + length : end]:
+            return body
+    last = (
+        end >= len(data)  # half written
+        or len(data[position:].rstrip(b"\0")) < LENGTH.size  # zero-filled from within the length on
+        or _link(head, data[start:-HASH_BYTES]) == data[-HASH_BYTES:]  # whole but for its length
+    )
+    if last and not _valid_frame_after(data, start):
         return None
-    body = data[start : start + length]
-    if _link(head, body) == data[start + length : end]:
-        return body
-    if end == len(data) or not any(data[position:]):
-        return None  # the last frame, half written or zero-filled: never acknowledged
     raise VerificationFailed(
         f"the journal is corrupt at byte {position}", where=str(path), do="copy the run folder again from its source"
     )
+
+
+def _valid_frame_after(data: bytes, position: int) -> bool:
+    """True if any later frame is valid by the hash that stands before it: a damaged length hides no frames."""
+    for begin in re.finditer(rb'\{"(?:op|end)":', data[position:]):  # no text of a body holds an unescaped quote
+        start = position + begin.start()
+        body_at = start - LENGTH.size
+        end = start + int.from_bytes(data[body_at:start], "big")
+        if body_at >= position + HASH_BYTES and end + HASH_BYTES <= len(data):
+            before = data[body_at - HASH_BYTES : body_at]
+            if _link(before, data[start:end]) == data[end : end + HASH_BYTES]:
+                return True
+    return False
 
 
 def merge(files: Iterable[JournalFile]) -> dict[str, Response]:

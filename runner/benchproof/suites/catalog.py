@@ -17,8 +17,9 @@ from lm_eval.api.task import ConfigurableTask, Task
 from lm_eval.tasks import TaskManager
 from lm_eval.tasks._factory import TaskFactory
 from lm_eval.tasks._index import Entry, Kind, TaskIndex
+from lm_eval.tasks._yaml_loader import load_yaml
 
-from benchproof.errors import BadInput, BenchproofError
+from benchproof.errors import BadInput, BenchproofError, MissingInput
 from benchproof.spec import nearest
 from benchproof.suites.benchmark import Benchmark, generic
 from benchproof.suites.bigbench import BBH, BIGBENCH
@@ -32,6 +33,9 @@ BENCHMARKS = (MMLU, MMLU_GENERATIVE, GSM8K, GSM8K_COT, TRUTHFULQA, BIGBENCH, BBH
 
 # Indexing all 14,683 names takes 6 to 8 s; these folders take 0.2 s and hold the five benchmarks.
 FOLDERS = ("mmlu/default", "mmlu/generative", "gsm8k", "truthfulqa", "bigbench", "bbh/cot_fewshot")
+
+# A name in a task file: of a task, a group, or a tag (alone or as an item of a list).
+NAMED = re.compile(r"""^(?:["']?(?:task|group|tag)["']?:|\s*-)\s*["']?([\w\-.]+)["']?\s*$""", re.MULTILINE)
 
 Edit = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -64,6 +68,7 @@ class PinnedFactory(TaskFactory):  # type: ignore[misc]  # lm_eval ships no type
     def _build_task(self, entry: Entry, overrides: dict[str, Any] | None) -> Task | Broken:
         name = str((overrides or {}).get("task", entry.name))
         try:
+            _refuse_unsafe(entry, name)
             config = self._load_full_config(entry, overrides)
             name = str(config["task"])
             for key in ("tag", "group", "task_list"):
@@ -73,15 +78,17 @@ class PinnedFactory(TaskFactory):  # type: ignore[misc]  # lm_eval ships no type
                     f"task {name!r} is a Python class", where="suite", do="leave it out: only YAML tasks can be pinned"
                 )
             task = ConfigurableTask(config=self._edit(config))
-        except (BenchproofError, OSError):
-            raise  # a wrong setting, or a network that failed, is not the member's fault
+        except BenchproofError:
+            raise  # a wrong setting is not the member's fault
+        except OSError as error:  # nor is a network that failed, or a revision that is not there
+            raise MissingInput(
+                f"the data cannot be loaded: {_one_line(error)}",
+                where=f"task {name}",
+                do="check the revision, connect to the Hub, or leave the task out",
+            ) from error
         except Exception as error:  # noqa: BLE001  # task code and data are foreign: whatever they raise is the reason
             log.warning("task %s cannot be made: %s", name, error)
-            code = (
-                "dataset_missing"
-                if "BuilderConfig" in str(error) or "Dataset" in type(error).__name__
-                else "task_broken"
-            )
+            code = "dataset_missing" if "BuilderConfig" in str(error) else "task_broken"
             return Broken(name, code, _one_line(error))
         self._made(name)
         return task
@@ -92,8 +99,8 @@ class Catalog:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
-        root = Path(lm_eval.tasks.__file__).parent
-        self._index: dict[str, Entry] = dict(_manager([root / folder for folder in FOLDERS]).task_index)
+        self._root = Path(lm_eval.tasks.__file__).parent
+        self._index: dict[str, Entry] = dict(_manager([self._root / folder for folder in FOLDERS]).task_index)
         self._whole = False
 
     def entry(self, name: str) -> Entry:
@@ -101,15 +108,12 @@ class Catalog:
         if name.endswith((".yaml", ".yml")):
             return self._from_path(Path(name))
         if name not in self._index and not self._whole:
+            self._refuse_nobodys(name)
             self._say(f"looking for {name!r} in all of the harness's tasks (about 7 s)")
             self._index = dict(TaskManager().task_index) | self._index
             self._whole = True
         if name not in self._index:
-            raise BadInput(
-                f"unknown task {name!r}{nearest(name, list(self._index))}",
-                where="suite",
-                do="give a task, group or tag of lm-eval, or the path of a task YAML",
-            )
+            raise _unknown(name, set(self._index))
         return self._index[name]
 
     def make(
@@ -152,6 +156,17 @@ class Catalog:
         else:
             found.tasks[item.task_name] = item
 
+    def _refuse_nobodys(self, name: str) -> None:
+        """Raises BadInput if no file of the harness has the name.
+
+        Reading the files' text takes a second, indexing them seven.
+        """
+        named = set(self._index)
+        for file in self._root.rglob("*.yaml"):
+            named.update(NAMED.findall(file.read_text("utf-8", errors="replace")))
+        if name not in named:
+            raise _unknown(name, named)
+
     def _from_path(self, path: Path) -> Entry:
         try:
             entry = TaskIndex.entry_from_path(path)
@@ -169,6 +184,26 @@ def benchmark_of(task: Task, harness_name: str) -> Benchmark:
             return benchmark
     metric, filter_name = next(iter(task.aggregation())), task._filters[0].name
     return generic(task.task_name, metric, filter_name)
+
+
+def _refuse_unsafe(entry: Entry, name: str) -> None:
+    """A task that says it runs generated code is refused unread: the code in its YAML runs when that is loaded.
+
+    humaneval's fetches more code from the Hub at that moment.
+    """
+    config = load_yaml(entry.yaml_path, resolve_func=False) if entry.yaml_path else entry.cfg
+    if (config or {}).get("unsafe_code"):
+        raise BadInput(
+            "the task runs generated code without a sandbox", where=f"task {name}", do="leave it out of the suite"
+        )
+
+
+def _unknown(name: str, known: set[str]) -> BadInput:
+    return BadInput(
+        f"unknown task {name!r}{nearest(name, sorted(known))}",
+        where="suite",
+        do="give a task, group or tag of lm-eval, or the path of a task YAML",
+    )
 
 
 def _manager(folders: list[Path]) -> TaskManager:

@@ -8,7 +8,7 @@ import functools
 import hashlib
 import importlib.metadata
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from lm_eval.api.group import Group
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import Task
 
-from benchproof.errors import BadInput, MachineError, MissingInput, VerificationFailed
+from benchproof.errors import BadInput, MissingInput
 from benchproof.ports import Progress, Render, Source, TaskPins
 from benchproof.schema.canonical import doc_sha256
 from benchproof.schema.plan import GroupPin, LeftOut, TaskAskPin
@@ -27,7 +27,7 @@ from benchproof.schema.request import Doc, Generation, Request
 from benchproof.schema.response import Loglikelihood, Response
 from benchproof.schema.score import Result, Sample
 from benchproof.schema.spec import TaskAsk
-from benchproof.suites import aggregate, groups, pins, truthfulqa
+from benchproof.suites import aggregate, groups, loading, marking, pins, truthfulqa
 from benchproof.suites.benchmark import Benchmark
 from benchproof.suites.catalog import Catalog, Found, benchmark_of
 
@@ -45,7 +45,8 @@ class LoadedTask:
 class LmEval:
     """Implements ports.Harness."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None] = lambda text: None) -> None:
+        self._catalog = Catalog(say)
         self.versions: Mapping[str, str] = {"lm_eval": importlib.metadata.version("lm_eval")}
         self.packages: Mapping[str, str] = {"numpy": importlib.metadata.version("numpy")}
         self._loaded: dict[str, LoadedTask] = {}
@@ -56,6 +57,11 @@ class LmEval:
         datasets.disable_progress_bars()
 
     # ------------------------------------------------------------------ load
+
+    def look_up(self, tasks: Sequence[TaskAsk]) -> None:
+        """See ports.Harness.look_up."""
+        for ask in tasks:
+            self._catalog.entry(ask.like or ask.task)
 
     def load(
         self,
@@ -70,13 +76,12 @@ class LmEval:
     ) -> TaskPins:
         """See ports.Harness.load."""
         self._seeds, self._system_prompt = (fewshot_seed, generation_seed), system_prompt
-        catalog = Catalog(progress.say)
         left_out: list[tuple[LeftOut, str]] = []
         commits: dict[tuple[str, str], str] = {}
-        total = sum(catalog.size(ask.like or ask.task) for ask in tasks)
+        total = sum(self._catalog.size(ask.like or ask.task) for ask in tasks)
         with progress.phase("tasks and data", total=total, unit="tasks") as phase:
             for ask in tasks:
-                found, task_commits = self._find(catalog, ask, source, commits, phase.advance)
+                found, task_commits = self._find(ask, source, commits, phase.advance)
                 for broken in found.broken:
                     left_out.append((LeftOut(task=broken.task_name, code=broken.code), broken.detail))  # type: ignore[arg-type]
                 for name, task in found.tasks.items():
@@ -104,7 +109,6 @@ class LmEval:
 
     def _find(
         self,
-        catalog: Catalog,
         ask: TaskAsk,
         source: Source,
         commits: dict[tuple[str, str], str],
@@ -114,9 +118,9 @@ class LmEval:
         at: dict[str, str] = {}
 
         def edit(config: dict[str, Any]) -> dict[str, Any]:
-            config = _overridden(config, ask)
+            config = loading.overridden(config, ask)
             if ask.data is not None:
-                return _over_rows(config, ask, source.rows_folder(ask.data))
+                return loading.over_rows(config, ask, source.rows_folder(ask.data))
             if config.get("custom_dataset") is not None:
                 raise BadInput(
                     "a `custom_dataset` cannot be pinned", where=f"task {ask.task}", do="use rows on the Hub"
@@ -131,7 +135,7 @@ class LmEval:
             at[str(config["task"])] = commits[key]
             return config
 
-        found = catalog.make(ask.like or ask.task, edit, lambda name: advance(1, name))
+        found = self._catalog.make(ask.like or ask.task, edit, lambda name: advance(1, name))
         return found, at
 
     def _adopt(self, name: str, task: Task, ask: TaskAsk) -> None:
@@ -139,13 +143,13 @@ class LmEval:
             raise BadInput(f"task {name!r} is named twice", where="suite", do="name it once, or its group, not both")
         harness_name = ask.like or name
         benchmark = benchmark_of(task, harness_name)
-        _refuse_unfit(task, ask, benchmark)
+        loading.refuse_unfit(task, ask, benchmark)
         self._loaded[name] = LoadedTask(task, ask, harness_name, benchmark)
 
     def _pin_data(self, loaded: LoadedTask, commit: str | None, seed: int, chat: bool) -> None:
         if commit is not None:
-            _check_commit(loaded.task, commit)
-        dataset = pins.dataset_pin(loaded.task, commit=commit, rows=loaded.ask.data is not None)
+            loading.check_commit(loaded.task, commit)
+        dataset = pins.dataset_pin(loaded.task, commit=commit)
         loaded.pin = pins.ask_pin(loaded.task, loaded.ask, dataset, seed=seed, chat=chat)
 
     def _categories(
@@ -159,7 +163,7 @@ class LmEval:
         dataset = loaded.pin.dataset
         if loaded.ask.data is not None:
             folder = source.rows_folder(loaded.ask.data).parent / "generation"
-            rows = _rows(folder)["validation"]
+            rows = loading.rows_of(folder)["validation"]
         else:
             rows = datasets.load_dataset(dataset.repo, "generation", revision=dataset.commit)["validation"]
         known = truthfulqa.categories(rows)
@@ -260,9 +264,12 @@ class LmEval:
         wanted = groups.task_headline(loaded)
         for ensemble in loaded.task._filters:
             if ensemble.name == wanted.filter:
-                ensemble.apply(instances)
-                results = [instance.filtered_resps[ensemble.name] for instance in instances]
-                value = loaded.task.process_results(doc.doc, results).get(wanted.metric)
+                try:
+                    ensemble.apply(instances)
+                    results = [instance.filtered_resps[ensemble.name] for instance in instances]
+                    value = loaded.task.process_results(doc.doc, results).get(wanted.metric)
+                except Exception:  # noqa: BLE001  # the task's own code: scoring says what is wrong, the device goes on
+                    return None
                 return float(value) if isinstance(value, int | float | np.number) else None
         return None
 
@@ -286,9 +293,10 @@ class LmEval:
         for ensemble in loaded.task._filters:
             results = [instance.filtered_resps[ensemble.name] for instance in instances]
             values = loaded.task.process_results(doc.doc, results)
-            metrics[ensemble.name] = {name: _finite(value, doc) for name, value in sorted(values.items())}
-            filtered[ensemble.name] = _answers(results)
-        self._cross_check(loaded, doc, answers, metrics)
+            metrics[ensemble.name] = {name: marking.finite(value, doc) for name, value in sorted(values.items())}
+            filtered[ensemble.name] = marking.taken(results)
+        if loaded.harness_name == "truthfulqa_mc2":
+            marking.check_mc2(doc, answers, metrics["none"]["acc"])
         return Sample(
             task=doc.task,
             doc_id=doc.doc_id,
@@ -299,21 +307,6 @@ class LmEval:
             filtered=filtered,
             metrics=metrics,
         )
-
-    def _cross_check(
-        self, loaded: LoadedTask, doc: Doc, answers: Mapping[str, Response], metrics: dict[str, dict[str, Any]]
-    ) -> None:
-        """mc2 again without underflow: a value that differs is the harness's arithmetic failing, not the model."""
-        if loaded.harness_name != "truthfulqa_mc2":
-            return
-        lls = [a.loglikelihood for r in doc.requests if isinstance(a := answers[r.hash], Loglikelihood)]
-        again = truthfulqa.shifted_mc2(lls, doc.doc["mc2_targets"]["labels"])
-        if abs(again - metrics["none"]["acc"]) > 1e-6:
-            raise MachineError(
-                f"mc2 of doc {doc.doc_id} underflows: {metrics['none']['acc']} instead of {again}",
-                where=f"task {doc.task}",
-                do="use `dtype: float32`; if it stays, the model's log-likelihoods are too low to score",
-            )
 
     # ------------------------------------------------------------- aggregate
 
@@ -338,120 +331,5 @@ def _cache_templates() -> None:
         env.from_string = functools.lru_cache(maxsize=4096)(env.from_string)
 
 
-def _overridden(config: dict[str, Any], ask: TaskAsk) -> dict[str, Any]:
-    """The task's config with what was asked, and nothing that was not."""
-    config = dict(config)
-    if ask.num_fewshot is not None:
-        if config.get("num_fewshot") == 0 and ask.num_fewshot > 0:
-            raise BadInput(
-                f"num_fewshot {ask.num_fewshot} cannot be honoured: the task fixes it to 0",
-                where=f"task {config['task']}",
-                do="leave num_fewshot out",
-            )
-        config["num_fewshot"] = ask.num_fewshot
-    if config.get("num_fewshot") is None:
-        config["num_fewshot"] = 0
-    wanted = {key: value for key, value in ask.generation.model_dump().items() if value is not None}
-    if wanted:
-        if config.get("output_type") != "generate_until":
-            raise BadInput(
-                "`generation` settings for a task that generates nothing",
-                where=f"task {config['task']}",
-                do="leave them out",
-            )
-        if "max_gen_toks" in wanted:  # the harness takes the first of four names
-            dropped = ("max_new_tokens", "max_tokens", "max_completion_tokens")
-            config["generation_kwargs"] = {
-                k: v for k, v in (config.get("generation_kwargs") or {}).items() if k not in dropped
-            }
-        config["generation_kwargs"] = {**(config.get("generation_kwargs") or {}), **wanted}
-        config["generation_kwargs"].setdefault("until", [config.get("fewshot_delimiter", "\n\n")])
-    if ask.repeats is not None:
-        config["repeats"] = ask.repeats
-    if ask.data is not None:
-        config["task"] = ask.task
-    return config
-
-
-def _over_rows(config: dict[str, Any], ask: TaskAsk, folder: Path) -> dict[str, Any]:
-    """A stock definition over a folder of rows."""
-    files = {path.stem: str(path) for path in sorted(folder.glob("*.jsonl"))}
-    if not files:
-        raise MissingInput("no <split>.jsonl in the data folder", where=str(folder), do="put the rows there")
-    config |= {"dataset_path": "json", "dataset_name": None, "dataset_kwargs": {"data_files": files}}
-    config.pop("task_alias", None)
-    if ask.description is not None:
-        config["description"] = ask.description
-    return config
-
-
-def _rows(folder: Path) -> Any:
-    files = {path.stem: str(path) for path in sorted(folder.glob("*.jsonl"))}
-    return datasets.load_dataset("json", data_files=files)
-
-
-def _refuse_unfit(task: Task, ask: TaskAsk, benchmark: Benchmark) -> None:
-    """What cannot be run, or would not mean what it seems to mean."""
-    where = f"task {task.task_name}"
-    if getattr(task, "UNSAFE_CODE", False):
-        raise BadInput("the task runs generated code without a sandbox", where=where, do="leave it out")
-    if getattr(task, "MULTIMODAL", False):
-        raise BadInput("the task needs images or sound", where=where, do="leave it out")
-    if task.OUTPUT_TYPE not in ("multiple_choice", "loglikelihood", "generate_until"):
-        raise BadInput(f"tasks of type {task.OUTPUT_TYPE!r} are not run", where=where, do="leave it out")
-    shots = int(task.config.num_fewshot or 0)
-    if shots and benchmark.shots != "any":
-        raise BadInput(
-            f"num_fewshot must be 0 for {benchmark.title}: {benchmark.shots_why}",
-            where=where,
-            do="leave num_fewshot out",
-        )
-    if ask.num_fewshot is not None and shots != ask.num_fewshot:
-        raise BadInput(
-            f"asked for {ask.num_fewshot} shots, the task takes {shots}", where=where, do="leave num_fewshot out"
-        )
-    if shots and len(task.sampler.df) < shots:
-        raise BadInput(
-            f"{shots} shots asked, {len(task.sampler.df)} rows to draw from", where=where, do="ask for fewer"
-        )
-
-
-def _check_commit(task: Task, commit: str) -> None:
-    """`datasets` serves another cached revision without a word when the Hub cannot be reached."""
-    for split in {task.config.test_split, task.config.validation_split, task.fewshot_cfg.split} - {None}:
-        if split not in task.dataset:
-            continue
-        for file in task.dataset[split].cache_files:
-            if commit not in Path(file["filename"]).parts:
-                raise VerificationFailed(
-                    f"another revision of the data was loaded than the pinned {commit[:12]}",
-                    where=f"task {task.task_name}",
-                    do="connect to the Hub, or clear this data set from the cache of `datasets`",
-                )
-
-
 def _rendered(render: Render, history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
     return render(history, add_generation_prompt)
-
-
-def _finite(value: Any, doc: Doc) -> Any:
-    """A metric value as JSON; NaN and infinity poison every mean, so they end the scoring."""
-    if isinstance(value, bool | int | np.integer):
-        return int(value)
-    if isinstance(value, float | np.floating):
-        if not np.isfinite(value):
-            raise MachineError(
-                f"a metric of doc {doc.doc_id} is {value}", where=f"task {doc.task}", do="use `dtype: float32`"
-            )
-        return float(value)
-    if isinstance(value, tuple | list | np.ndarray):
-        return [_finite(item, doc) for item in value]
-    return value
-
-
-def _answers(results: Sequence[Any]) -> list[Any]:
-    """What a filter took: for choices the pick (first of the largest, as the harness counts), else the text."""
-    if results and isinstance(results[0], tuple):
-        lls = [ll for ll, _ in results]
-        return [int(np.argmax(lls))]
-    return [result if isinstance(result, str) else str(result) for result in results]

@@ -95,16 +95,22 @@ def mark_pin(task: Task, benchmark: Benchmark, harness_name: str, categories: Se
     )
 
 
-def dataset_pin(task: Task, *, commit: str | None, rows: bool) -> DatasetPin:
+def dataset_pin(task: Task, *, commit: str | None) -> DatasetPin:
     """The rows by content: of the whole split, and of the pool that shots are drawn from."""
     config = task.config
     split = config.test_split if task.has_test_docs() else config.validation_split
-    hashes = [doc_sha256(doc) for doc in task.eval_docs]
     shots = int(config.num_fewshot or 0)
-    pool = [doc_sha256(doc) for doc in task.sampler.df] if shots else None
+    try:
+        hashes = [doc_sha256(doc) for doc in task.eval_docs]
+        pool = [doc_sha256(doc) for doc in task.sampler.df] if shots else None
+    except TypeError as error:
+        raise BadInput(
+            f"a row holds something that is not JSON: {error}", where=f"task {task.task_name}", do="leave the task out"
+        ) from error
     return DatasetPin(
-        repo="rows" if rows else str(config.dataset_path),
-        config=None if rows else config.dataset_name,
+        # Rows that are not on the Hub have no name: a path would make the id depend on the machine.
+        repo="rows" if commit is None else str(config.dataset_path),
+        config=None if commit is None else config.dataset_name,
         split=str(split),
         fewshot_split=task.fewshot_cfg.split if shots else None,
         commit=commit,
@@ -169,7 +175,10 @@ def described(value: Any) -> Any:
         return {key: described(item) for key, item in vars(value).items() if item is not None}
     if isinstance(value, type):
         return {"class": value.__qualname__, "source_sha256": _source(value)}
-    return plain(value)
+    try:
+        return plain(value)
+    except TypeError as error:
+        raise BadInput(f"a task setting cannot be pinned: {error}", where="suite", do="use plain values") from error
 
 
 def _source(code: Any) -> str:

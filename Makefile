@@ -1,0 +1,77 @@
+# `make` or `make help` lists what there is. CI runs `make check` and nothing else.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CODE := runner tests scripts benchmarks
+
+# A run of what ships with the package needs no network, and proves it by having none.
+OFFLINE := HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1
+
+.PHONY: help setup smoke test check style types layers format golden bench \
+	campaign-equality campaign-wheel lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
+
+setup: $(STAMP) ## make .venv with the exact versions of requirements/hf.txt; again only when they change
+
+$(STAMP): requirements/hf.txt pyproject.toml
+	@echo "installing the exact versions of requirements/hf.txt into $(VENV): minutes the first time, then seconds"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -qq --disable-pip-version-check -r requirements/hf.txt
+	$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+smoke: setup ## one whole run on a CPU, without a network, in seconds
+	$(OFFLINE) $(BIN)/benchproof run smoke --new
+
+test: setup ## the tests
+	$(OFFLINE) $(BIN)/python -m pytest
+
+check: style types layers test ## what CI runs: format, lint, types, layers, tests (of docs/schemas too)
+
+style: setup ## format and lint
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+
+types: setup ## mypy, strict
+	$(BIN)/mypy
+
+layers: setup ## who may import whom (.importlinter)
+	$(BIN)/lint-imports --no-logo
+
+format: setup ## reformat, and mend what ruff can mend
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+golden: setup ## rewrite generated files (docs/schemas) and show what changed
+	$(BIN)/benchproof schema --write docs/schemas
+	git --no-pager diff --stat -- docs/schemas
+
+bench: setup ## speed: start-up, and building MMLU's requests (with the data of a folder `shared` beside the checkout)
+	$(BIN)/python benchmarks/startup.py
+	PYTHONPATH=tests $(BIN)/python benchmarks/building.py
+
+campaign-equality: setup ## slow, not in check: tests marked `campaign`, such as equality with the harness's own path
+	$(BIN)/python -m pytest -m campaign
+
+campaign-wheel: setup ## slow, not in check: the built wheel in a fresh environment and an empty folder
+	rm -rf build/wheel
+	mkdir -p build/wheel/empty
+	$(BIN)/pip wheel -qq --disable-pip-version-check --no-deps --no-build-isolation -w build/wheel .
+	$(PYTHON) -m venv build/wheel/venv
+	build/wheel/venv/bin/pip install -qq --disable-pip-version-check \
+		--constraint requirements/hf.txt "$$(ls "$$PWD"/build/wheel/benchproof-*.whl)[hf]"
+	cd build/wheel/empty && $(OFFLINE) ../venv/bin/benchproof run smoke
+
+lock: setup ## rewrite requirements/ from the versions installed in .venv
+	$(BIN)/python scripts/lock.py
+
+clean: ## remove what was built, but .venv and results
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks

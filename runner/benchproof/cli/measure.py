@@ -1,0 +1,178 @@
+"""`benchproof plan` and `benchproof run`: signatures here, everything heavy inside."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from benchproof.ports import Progress
+    from benchproof.run import World
+    from benchproof.schema.spec import RunSpec, TaskAsk
+
+SpecWord = Annotated[
+    str, typer.Argument(metavar="SPEC|MODEL", help="A .yaml spec, owner/name on the Hub, a local folder, or `smoke`.")
+]
+Suite = Annotated[str | None, typer.Option("--suite", help="With MODEL: name or path of a suite. [default: core]")]
+Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1 … [default: a GPU if there is one]")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A spec, its bytes, its tasks, and what its run folder is called after."""
+
+    spec: "RunSpec"
+    data: bytes
+    tasks: "tuple[TaskAsk, ...]"
+    name: str
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command(
+        epilog="\b\nExample:\n  benchproof plan my.yaml --samples 2\n  benchproof plan smoke --json",
+    )(plan)
+    app.command(
+        epilog="\b\nExample:\n  benchproof run my.yaml --out results/mine\n"
+        "  benchproof run mistralai/Mistral-7B-v0.1 --suite core --device cuda:0\n  benchproof run smoke",
+    )(run)
+
+
+def plan(
+    spec: SpecWord,
+    suite: Suite = None,
+    samples: Annotated[int, typer.Option("--samples", min=0, help="Show this many prompts of each task.")] = 0,
+    device: Device = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show what a run would do, and stop: a dry run.
+
+    Pins everything and builds every request; loads no weights.
+    """
+    from benchproof import build, resolve
+    from benchproof.report import plans
+    from benchproof.report.progress import for_terminal
+
+    question = read_question(spec, suite)
+    world = _world(question, device, for_terminal(quiet))
+    resolved = resolve.resolve(
+        question.spec,
+        question.tasks,
+        engine=world.engine,
+        harness=world.harness,
+        source=world.source,
+        progress=world.progress,
+    )
+    built = build.build(resolved.plan, harness=world.harness, engine=world.engine, progress=world.progress)
+    memory = world.engine.memory_bytes(built.ops)
+    if as_json:
+        _json(plans.as_json(resolved, built, memory, samples))
+    else:
+        plans.show(resolved, built, memory, samples, model_name=world.model_name)
+
+
+def run(
+    spec: SpecWord,
+    suite: Suite = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="The run folder. [default: results/NAME-PLANID]")
+    ] = None,
+    device: Device = None,
+    new: Annotated[
+        bool, typer.Option("--new", help="Take the next free folder instead of going on in this one.")
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a spec, or go on with an interrupted run.
+
+    Prints the scores, and where the record is.
+    """
+    from benchproof.cli.signals import stoppable
+    from benchproof.errors import Interrupted
+    from benchproof.report.progress import for_terminal
+    from benchproof.store.folder import refuse_finished
+
+    question = read_question(spec, suite)
+    if out is not None and not new:
+        refuse_finished(out)  # before minutes of work
+    progress = for_terminal(quiet)
+    try:
+        with stoppable():
+            _run(question, out, device, new, progress, as_json)
+    except KeyboardInterrupt as error:
+        log = next((note.removeprefix("log: ") for note in getattr(error, "__notes__", [])), None)
+        folder = Path(log).parent if log else None
+        again = f"run it again with --out {folder}, without --new" if new else "run the same command again"
+        raise Interrupted(
+            "interrupted; every answer that was acknowledged is on disk" if folder else "interrupted before any answer",
+            where=str(folder or ""),
+            do=f"{again}: it goes on where it stopped" if folder else "run the same command again",
+        ) from error
+
+
+def _run(
+    question: Question, out: Path | None, device: str | None, new: bool, progress: "Progress", as_json: bool
+) -> None:
+    from benchproof.report import tables
+    from benchproof.run import run as run_plan
+    from benchproof.store.folder import RECORD
+
+    world = _world(question, device, progress)
+    record, folder = run_plan(question.spec, question.data, question.tasks, world, out=out, name=question.name, new=new)
+    if as_json:
+        _json(tables.summary(record) | {"folder": str(folder), "record": str(folder / RECORD)})
+    else:
+        tables.show_scores(record)
+        typer.echo(f"\nrecord: {folder / RECORD}\nmore:   benchproof show {folder}")
+
+
+def read_question(word: str, suite: str | None) -> Question:
+    """SPEC or MODEL from the command line. Raises BadInput, MissingInput."""
+    from benchproof.cli.compose import Choices, compose, model_fields
+    from benchproof.errors import BadInput
+    from benchproof.schema.spec import RunSpec
+    from benchproof.spec import configs, parse, read_spec, resolve_suite
+
+    is_file = word.endswith((".yaml", ".yml"))
+    if suite is not None and is_file:
+        raise BadInput("--suite goes with a MODEL", where=word, do="write `suite:` in the spec")
+    if is_file:
+        spec, data = read_spec(Path(word))
+        name = Path(word).stem
+    elif word == "smoke" and suite in (None, "smoke"):
+        data = (configs("runs") / "smoke.yaml").read_bytes()
+        spec, name = parse(RunSpec, data, where="configs/runs/smoke.yaml"), "smoke"
+    else:
+        fields = model_fields(word)
+        data = compose(Choices(fields=fields, suite=suite or "core")).encode()
+        spec = parse(RunSpec, data, where="the spec made from MODEL")
+        model = Path(word).resolve().name if "model.path" in fields else word.split("/")[-1]
+        name = f"{model}-{Path(suite or 'core').stem}"
+    return Question(spec, data, resolve_suite(spec.suite), name)
+
+
+def _world(question: Question, device: str | None, progress: "Progress") -> "World":
+    from benchproof import __version__
+    from benchproof.store import log
+    from benchproof.wire import make_world
+
+    log.wait()
+    spec = question.spec
+    model = f"{spec.model.repo}@{spec.model.revision}" if spec.model.repo else str(spec.model.path)
+    suite = spec.suite if isinstance(spec.suite, str) else f"of {len(question.tasks)} entries"
+    progress.say(
+        f"benchproof {__version__}: model {model}, suite {suite}, engine {spec.engine.name} {spec.engine.dtype}, "
+        f"device {device or 'auto'}"
+    )
+    return make_world(spec, device=device, progress=progress)
+
+
+def _json(value: object) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

@@ -1,0 +1,67 @@
+"""Lines and aligned columns on stdout, by rich: colours on a terminal, plain and never cut elsewhere."""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Row(NamedTuple):
+    """One score: its name (indented), its value, and what is to be said of it."""
+
+    name: str
+    score: str
+    note: str = ""
+    headline: bool = False
+
+
+def console() -> "Console":
+    """Stdout; as wide as it needs to be where it is no terminal."""
+    from rich.console import Console
+
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 1000, highlight=False, markup=False)
+
+
+def out(text: str, *, bold: bool = False) -> None:
+    """One line, or several. What a record says may be hostile: no control character reaches the terminal."""
+    text = "".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in text)
+    console().print(text, style="bold" if bold else None, soft_wrap=True)
+
+
+def rows(items: Sequence[Row]) -> None:
+    """Scores in three columns."""
+    table([(f"{'*' if row.headline else ' '} {row.name}", row.score, row.note) for row in items])
+
+
+def table(items: Sequence[Sequence[str]], *, head: Sequence[str] = (), right: Sequence[int] = ()) -> None:
+    """Columns as wide as they need to be. `head`: their names; `right`: those that are numbers. Nothing is cut."""
+    if not items:
+        return
+    every = [list(head), *items] if head else list(items)
+    widths = [max(len(line[i]) for line in every) for i in range(len(every[0]))]
+    for number, line in enumerate(every):
+        cells = [
+            text.rjust(width) if i in right else text.ljust(width)
+            for i, (text, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        out("  ".join(cells).rstrip(), bold=bool(head) and number == 0)
+
+
+def count(number: int) -> str:
+    """`1,319`."""
+    return f"{number:,}"
+
+
+def size(bytes_: int) -> str:
+    """`1.8 GB`."""
+    if bytes_ < 1000:
+        return f"{bytes_} bytes"
+    power = min(len(str(bytes_)) // 3 - (len(str(bytes_)) % 3 == 0), 4)
+    return f"{bytes_ / 1000**power:.1f} {('KB', 'MB', 'GB', 'TB')[power - 1]}"
+
+
+def short(digest: str) -> str:
+    """The first 12 of a digest."""
+    return digest[:12]
