@@ -50,12 +50,32 @@ class Phase(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """A model on this machine: its folder, what it is called, and its pin without the engine's part."""
+    """A model on this machine, what it is called, and the parts of it that lie elsewhere.
+
+    code: `owner/name` -> commit, of repositories whose Python the model's config names.
+    """
 
     folder: Path
     name: str
     repo: str | None
     commit: str | None
+    tokenizer: "Place | None" = None
+    adapter: "Place | None" = None
+    code: tuple["Place", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder on this machine, and where on the Hub it came from."""
+
+    folder: Path
+    repo: str | None
+    commit: str | None
+
+    @property
+    def origin(self) -> str | None:
+        """`owner/name@commit`, or None for a local folder."""
+        return None if self.repo is None else f"{self.repo}@{self.commit}"
 
 
 class Source(Protocol):

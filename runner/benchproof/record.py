@@ -15,7 +15,7 @@ from benchproof.schema.response import Response
 from benchproof.schema.score import Warned
 from benchproof.schema.spec import RunSpec
 from benchproof.schema.unknown import Unknown
-from benchproof.score import Scores, cut_short
+from benchproof.score import Scores, cut_short, unanswered
 from benchproof.store.journal import answers_digest
 
 NO_PUBLISHER = Unknown(unknown="not_applicable", detail="the spec names no publisher")
@@ -130,7 +130,9 @@ def _tokens(built: Built, answers: Mapping[str, Response]) -> list[Tokens]:
                 prompt_tokens=sum(item.n_tokens for item in items),
                 truncated=sum(item.truncated > 0 for item in items),
                 merged=sum(item.merged for item in items),
+                no_bos=sum(item.no_bos for item in items),
                 cut_short=cut_short(answers, hashes),
+                unanswered=unanswered(answers, hashes),
             )
         )
     return found
@@ -166,6 +168,13 @@ def _warnings(
     counted = (
         ("truncated", "serious", "requests lost tokens on the left: the model's context is too short", "requests"),
         ("merged", "warn", "requests whose border the tokenizer joins: scored as lm-eval scores them", "requests"),
+        (
+            "no_bos",
+            "warn",
+            "prompts do not begin with the tokenizer's BOS: some models score far lower without it",
+            "requests",
+        ),
+        ("unanswered", "serious", "generations ended while the model was still thinking: raise max_gen_toks", "docs"),
         ("cut_short", "warn", "generations ended at the token limit before a stop string or EOS", "docs"),
     )
     for item in tokens:

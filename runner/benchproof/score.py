@@ -126,3 +126,8 @@ def _marked(result: Result, headlines: Sequence[Headline]) -> Result:
 def cut_short(answers: Mapping[str, Response], hashes: Sequence[str]) -> int:
     """Generations that ended at the token limit, not at a stop string or EOS."""
     return sum(1 for key in hashes if isinstance(a := answers[key], Generated) and a.stop == "length")
+
+
+def unanswered(answers: Mapping[str, Response], hashes: Sequence[str]) -> int:
+    """Generations of a model that thinks which ended before its answer began."""
+    return sum(1 for key in hashes if isinstance(a := answers[key], Generated) and not a.answered)

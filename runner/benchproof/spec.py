@@ -13,6 +13,7 @@ from benchproof.errors import BadInput, MissingInput
 from benchproof.schema.spec import RunSpec, SuiteAsk, TaskAsk
 
 MAX_SPEC_BYTES = 1_000_000
+MAX_DEPTH = 50
 Asked = TypeVar("Asked", bound=BaseModel)
 Lines = dict[tuple[str | int, ...], int]  # path in the document -> line, counted from 1
 
@@ -121,7 +122,11 @@ def _load_yaml(data: bytes, where: str) -> tuple[Any, Lines]:
     except UnicodeDecodeError as error:
         raise BadInput(f"not UTF-8 at byte {error.start}", where=where, do="save the file as UTF-8 text") from error
     try:
+        depth = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:  # far deeper takes PyYAML minutes to refuse
+                raise BadInput(f"not YAML of ours: nested deeper than {MAX_DEPTH}", where=where, do="mend the brackets")
             if isinstance(event, yaml.AliasEvent):
                 line = event.start_mark.line + 1 if event.start_mark else 1
                 raise BadInput(f"YAML alias *{event.anchor} is not allowed", where=f"{where}:{line}", do="write it out")

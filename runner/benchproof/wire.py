@@ -18,7 +18,7 @@ from benchproof.spec import read_spec, resolve_suite
 NEEDED = ("torch", "transformers", "lm_eval", "datasets")  # what `benchproof[hf]` brings
 
 
-def make_world(spec: RunSpec, *, device: str | None, progress: Progress) -> World:
+def make_world(spec: RunSpec, *, device: str | None, progress: Progress, rehash: bool = False) -> World:
     """The adapters that a spec names. Raises MachineError if the extra that holds them is not installed."""
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
@@ -35,16 +35,16 @@ def make_world(spec: RunSpec, *, device: str | None, progress: Progress) -> Worl
     source: Source = HubSource()
     files = source.model(spec.model, progress)
     # What is wrong in the spec or in a download is told before seconds of imports.
-    weight_files(files.folder)
+    weight_files(files.folder, allow_pickle=spec.model.allow_pickle)
     if spec.model.chat_template == "model":
-        needs_chat_template(files.folder)
+        needs_chat_template(files.tokenizer.folder if files.tokenizer else files.folder)
     with progress.phase("importing lm-eval"):
         from benchproof.suites.lmeval import LmEval
 
         harness: Harness = LmEval(progress.say)
     harness.look_up(resolve_suite(spec.suite))
     with progress.phase("importing torch and transformers"):
-        engine = make_engine(spec, files, device)
+        engine = make_engine(spec, files, device, rehash)
     return World(
         engine=engine,
         harness=harness,
@@ -58,17 +58,20 @@ def make_world(spec: RunSpec, *, device: str | None, progress: Progress) -> Worl
     )
 
 
-def make_engine(spec: RunSpec, files: ModelFiles, device: str | None) -> Engine:
+def make_engine(spec: RunSpec, files: ModelFiles, device: str | None, rehash: bool) -> Engine:
     """The engine that the spec names, knowing the model's files, no weights loaded."""
+    asked = (files, spec.model, spec.engine)
     match spec.engine.name:
         case "hf":
             from benchproof.engines.hf import HfEngine, best_device
 
-            return HfEngine(files, spec.model, spec.engine, device or best_device(), spec.seeds.generation)
+            return HfEngine(
+                *asked, device or best_device(), spec.seeds.generation, thinking=spec.thinking, rehash=rehash
+            )
         case "replay":
             from benchproof.engines.replay import ReplayEngine
 
-            return ReplayEngine(files, spec.model, spec.engine, device or "cpu")
+            return ReplayEngine(*asked, "cpu", thinking=spec.thinking, rehash=rehash)
 
 
 def run_spec(

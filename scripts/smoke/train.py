@@ -169,11 +169,13 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
     tokenizer.save_pretrained(folder)
     path = folder / "tokenizer_config.json"
     settings = json.loads(path.read_text(encoding="utf-8"))
-    settings.pop("backend", None)
+    for key in ("backend", "is_local", "local_files_only"):
+        settings.pop(key, None)
     settings["tokenizer_class"] = (
         "PreTrainedTokenizerFast"  # the name that every release of transformers knows
     )
     path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    (folder / "model.safetensors").chmod(0o644)
     parameters = sum(p.numel() for p in model.parameters())
     sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     print(json.dumps({"parameters": parameters, "vocabulary": len(tokenizer), "bytes": sizes}, indent=1))

@@ -70,13 +70,13 @@ class CountingEngine:
             dtype_loaded=NO_MODEL,
             parameters_loaded=NO_MODEL,
             device=NO_MODEL,
+            device_layers={},
             attention=NO_MODEL,
             threads=NO_MODEL,
             determinism=[],
             forward_tokens=sum(op.cost for op in self.asked),
             generated_tokens=0,
             peak_bytes=NO_MODEL,
-            notes=[],
         )
 
     def _encoded(self, request: Request) -> Encoded:

@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from benchproof.errors import MachineError
 from benchproof.ports import Op, Progress
 from benchproof.schema.observed import EngineObserved
-from benchproof.schema.plan import EnginePin, FilePin, ModelContent, ModelPin
+from benchproof.schema.plan import EnginePin, ModelPin
 from benchproof.schema.request import Encoded, Request
 from benchproof.schema.response import Generated, Loglikelihood, Response
 from benchproof.schema.unknown import Unknown
+from fakes.plans import a_model_pin, an_engine_pin
 
 Answer = float | str  # a log-likelihood, or a text
 Table = Mapping[tuple[str, str], Answer] | Callable[[Request], Answer]
@@ -29,30 +30,10 @@ class TableEngine:
         self.asked: list[Request] = []  # in the order of the answers
 
     def pin_model(self, progress: Progress) -> ModelPin:
-        content = ModelContent(
-            weights=[FilePin(path="table", size=0, sha256="0" * 64)],
-            config_sha256="0" * 64,
-            generation_config_sha256=None,
-            tokenizer=[],
-            chat_template_sha256=None,
-            template_kwargs={},
-            system_prompt=None,
-        )
-        return ModelPin(content=content, repo=None, commit=None, architecture="Table", parameters=0)
+        return a_model_pin()
 
     def pin(self) -> EnginePin:
-        return EnginePin(
-            name="hf",
-            dtype="float32",
-            softmax_dtype="float32",
-            token_budget=1,
-            generation_batch=self._rows,
-            deterministic=True,
-            attention="eager",
-            max_length=self._max_length,
-            batching="table/1",
-            neutralised=[],
-        )
+        return an_engine_pin(generation_batch=self._rows, max_length=self._max_length, batching="table/1")
 
     def packages(self) -> dict[str, str]:
         return {}
@@ -103,7 +84,6 @@ class TableEngine:
             forward_tokens=0,
             generated_tokens=0,
             peak_bytes=FAKE,
-            notes=[],
         )
 
     def _encoded(self, request: Request) -> Encoded:

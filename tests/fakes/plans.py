@@ -34,9 +34,17 @@ def a_model_pin(**changes: Any) -> ModelPin:
         "chat_template_sha256": None,
         "template_kwargs": {},
         "system_prompt": None,
+        "adapter": [],
+        "code": [],
+        "quantisation": None,
     }
     return ModelPin(
-        content=ModelContent(**(content | changes)), repo=None, commit=None, architecture="Table", parameters=1
+        content=ModelContent(**(content | changes)),
+        repo=None,
+        commit=None,
+        origins={},
+        architecture="Table",
+        parameters=1,
     )
 
 
@@ -48,6 +56,8 @@ def an_engine_pin(**changes: Any) -> EnginePin:
         "token_budget": 64,
         "generation_batch": 2,
         "deterministic": True,
+        "device_map": "single",
+        "thinking": {"end_token": None, "count_truncated": True},
         "attention": "sdpa",
         "max_length": 32,
         "batching": "length-sorted/1",

@@ -106,6 +106,13 @@ def test_an_old_driver_answers_by_older_functions_and_names_what_it_lacks() -> N
     assert "nvmlDeviceGetCurrentClocksThrottleReasons" in card.asked and "nvmlDeviceGetTemperature" in card.asked
 
 
+def test_pynvmls_own_complaint_about_an_old_driver_is_a_function_that_is_not_there() -> None:
+    with speaking(old_driver()), opened() as nvml:
+        gpu = next(nvml.gpus())
+        with pytest.raises(NotKnown, match="nvmlDeviceGetComputeRunningProcesses: FunctionNotFound"):
+            gpu.own("ComputeRunningProcesses")  # pynvml wraps it, and raises something that is no NVMLError
+
+
 def test_under_mig_the_slice_is_described_and_its_board_for_the_rest() -> None:
     with started(mig(), SLICE_UUID) as (card, machine, seen):
         assert seen["gpu_name"] == "NVIDIA H100 80GB HBM3 MIG 1g.10gb"

@@ -48,11 +48,11 @@ def test_the_tightest_control_group_counts(tmp_path: Path) -> None:
         f"{base}/slurm/job_7/step_0/cpu.max": "max 100000\n",
         f"{base}/slurm/job_7/memory.max": "68719476736\n",
         f"{base}/slurm/job_7/cpu.max": "800000 100000\n",
-        f"{base}/slurm/memory.max": "99719476736\n",
-        f"{base}/slurm/cpu.max": "1600000 100000\n",
+        f"{base}/slurm/memory.max": "34359738368\n",
+        f"{base}/slurm/cpu.max": "400000 100000\n",
     }
     root = root_of(tmp_path, files)
-    assert host.memory_limit(root) == 68_719_476_736 and host.cpu_quota(root) == "8.0"
+    assert host.memory_limit(root) == 1 << 35 and host.cpu_quota(root) == "4.0"
 
 
 def test_version_one_of_control_groups_and_no_limit(tmp_path: Path) -> None:

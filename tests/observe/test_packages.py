@@ -120,7 +120,7 @@ def test_a_hooks_environment_does_not_lead_astray(
 
 
 def test_a_foreign_repository_around_an_installed_package_is_not_ours(package: Path) -> None:
-    inside = package.parents[1] / "venv" / "site-packages" / "benchproof"
+    inside = package.parents[1] / "lib" / "benchproof"
     inside.mkdir(parents=True)
     assert packages.checkout(inside) is None
     for probe in (packages.code_commit, packages.code_dirty):

@@ -20,7 +20,7 @@ from benchproof.engines.front import HfFront
 from benchproof.ports import ModelFiles
 from benchproof.schema.canonical import digest, sha256
 from benchproof.schema.plan import Plan
-from benchproof.schema.spec import EngineAsk, ModelAsk
+from benchproof.schema.spec import EngineAsk, ModelAsk, ThinkingAsk
 from fakes.smoke import GSM8K, MMLU, copy_model, copy_rows, resolved, two
 
 Spec = dict[str, Any]
@@ -225,7 +225,7 @@ def test_host_user_folder_and_caches_move_nothing(base: Plan, tmp_path: Path, mo
 def test_the_device_moves_nothing(base: Plan, tmp_path: Path) -> None:
     files = ModelFiles(copy_model(tmp_path / "model"), "x", None, None)
     asked = EngineAsk(dtype="float32", token_budget=1024, generation_batch=2)
-    front = HfFront(files, ModelAsk(path="x"), asked, "cuda:1")
+    front = HfFront(files, ModelAsk(path="x"), asked, ThinkingAsk(), "cuda:1", rehash=False)
     assert front.pin() == base.ask.engine
 
 

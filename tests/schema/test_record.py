@@ -85,8 +85,12 @@ def test_nothing_can_be_changed_in_place(record: Record) -> None:
 
 
 def test_an_unknown_is_no_value_and_a_value_no_unknown(record: Record) -> None:
-    value = Probe.model_validate({"name": "gpu", "unit": "", "value": {"unknown": "not_installed", "detail": "x"}})
-    assert value.value == Unknown(unknown="not_installed", detail="x")
+    given = {"name": "gpu", "unit": "", "value": {"unknown": "not_installed", "detail": "x"}}
+    for probe in (Probe.model_validate(given), Probe.model_validate_json(json.dumps(given))):
+        assert probe.value == Unknown(unknown="not_installed", detail="x")
+        assert probe.json_value() == given
+    for value in ("x", 3, True, ["a"], {"a": {"b": "c"}}, {"unknown": "word", "detail": "x"}):
+        assert Probe(name="gpu", unit="", value=value).value == value
     with pytest.raises(ValidationError):
         Unknown.model_validate({"unknown": "dunno", "detail": "x"})
     body = json.loads(record.to_bytes())["results"][0]

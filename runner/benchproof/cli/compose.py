@@ -13,14 +13,14 @@ import yaml
 from pydantic import BaseModel
 
 from benchproof.errors import BadInput
-from benchproof.schema.spec import EngineAsk, ModelAsk, PublisherAsk, ReproduceAsk, RunSpec, SeedsAsk
+from benchproof.schema.spec import EngineAsk, ModelAsk, PublisherAsk, ReproduceAsk, RunSpec, SeedsAsk, ThinkingAsk
 from benchproof.spec import nearest
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9][\w.\-]*)?")
 PLAIN = re.compile(r"[A-Za-z_][\w./\-]*")
 
 # For each field: why it is there, and an example where there is no default to show.
-WHY: Mapping[str, tuple[str, str]] = {
+WHY: Mapping[str, tuple[str, Any]] = {
     "model.repo": ("a model on the Hub, owner/name; exactly one of repo and path", "owner/name"),
     "model.path": (
         "a local transformers folder, relative to where you run; `smoke` ships with benchproof",
@@ -28,6 +28,10 @@ WHY: Mapping[str, tuple[str, str]] = {
     ),
     "model.revision": ("of repo: a branch, tag or commit; the plan resolves it to a commit", ""),
     "model.name": ("how a local model is called in records; it is in no id", "my model"),
+    "model.adapter": ("a PEFT adapter (LoRA) that is put on the model; or {path: folder}", {"repo": "owner/adapter"}),
+    "model.tokenizer": ("another tokenizer than the model's own; or {path: folder}", {"repo": "owner/tokenizer"}),
+    "model.trust_remote_code": ("run Python that the model brings: read it first; its files are pinned", ""),
+    "model.allow_pickle": ("load *.bin where there are no safetensors: a pickle is code", ""),
     "model.chat_template": ("none: plain text, as base models are scored; model: the tokenizer's own template", ""),
     "model.template_kwargs": ("arguments of the template, such as {enable_thinking: false}", ""),
     "model.system_prompt": ("put before every prompt", "You are a careful assistant."),
@@ -36,11 +40,17 @@ WHY: Mapping[str, tuple[str, str]] = {
     "engine.softmax_dtype": ("float32; model: in the model's dtype, as stock lm-eval", ""),
     "engine.token_budget": ("tokens of one forward, padding counted; lower it if memory runs out", ""),
     "engine.generation_batch": ("rows generated together; lower it if memory runs out", ""),
+    "engine.device_map": ("single: one device; balanced: layers over all visible GPUs, never to CPU or disk", ""),
     "engine.deterministic": ("ask the libraries for deterministic algorithms", ""),
     "engine.journal": ("with `name: replay`: the run folder whose answers are used", "results/other-run"),
     "seeds.fewshot": ("draws the shots, where a task draws any", ""),
     "seeds.generation": ("python, numpy, torch and every sampled text", ""),
     "truncation": ("prompts longer than the model's context: warn counts and records them, refuse stops", ""),
+    "thinking.end_token": (
+        "for models that reason first: what ends their reasoning; only what follows is marked",
+        "</think>",
+    ),
+    "thinking.count_truncated": ("true: reasoning without an end is an empty answer; false: it is marked as it is", ""),
     "reproduce.margin_points": ("how far a re-run's score may lie, in points; declared before, in no id", ""),
     "publisher.organization": ("who vouches for the record", "My Lab"),
     "publisher.relationship": (
@@ -52,6 +62,7 @@ WHY: Mapping[str, tuple[str, str]] = {
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("engine", EngineAsk),
     ("seeds", SeedsAsk),
+    ("thinking", ThinkingAsk),
     ("reproduce", ReproduceAsk),
 )
 TASKS_BY_HAND = """\

@@ -1,6 +1,7 @@
 """What is known of a model before its weights are loaded: config, tokenizer, context length, sizes."""
 
 import importlib.metadata
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,19 +9,21 @@ from typing import Any
 import torch
 from jinja2 import TemplateError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.dynamic_module_utils import get_class_from_dynamic_module
 
 from benchproof.engines import weights
 from benchproof.engines.batches import BATCHING, make_ops
 from benchproof.engines.tokens import Tokens
 from benchproof.errors import BadInput, MissingInput
 from benchproof.ports import ModelFiles, Op, Progress
-from benchproof.schema.canonical import sha256, text_sha256
-from benchproof.schema.plan import EnginePin, ModelContent, ModelPin
+from benchproof.schema.canonical import plain, sha256, text_sha256
+from benchproof.schema.plan import EnginePin, FilePin, ModelContent, ModelPin
 from benchproof.schema.request import Encoded, Request
-from benchproof.schema.spec import EngineAsk, ModelAsk
+from benchproof.schema.spec import EngineAsk, ModelAsk, ThinkingAsk
 
 LENGTH_KEYS = ("n_positions", "max_position_embeddings", "n_ctx")  # in lm-eval's order
 DEFAULT_MAX_LENGTH = 2048  # lm-eval's, where neither config nor tokenizer says
+NO_THINKING = ThinkingAsk()
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors")
 # Settings of a checkpoint's generation_config that alter greedy text; stock applies them, we do not.
 NEUTRAL = {
@@ -42,47 +45,67 @@ NEUTRAL = {
 class HfFront:
     """The part of ports.Engine that needs no weights. Shared by `hf` and `replay`."""
 
-    def __init__(self, files: ModelFiles, model: ModelAsk, engine: EngineAsk, device: str) -> None:
+    def __init__(
+        self,
+        files: ModelFiles,
+        model: ModelAsk,
+        engine: EngineAsk,
+        device: str,
+        *,
+        thinking: ThinkingAsk = NO_THINKING,
+        rehash: bool = False,
+    ) -> None:
         self.files, self.model_ask, self.engine_ask, self.device = files, model, engine, device
-        self.config = _config(files.folder)
-        self.tokenizer = _tokenizer(files.folder)
+        self.thinking, self._rehash = thinking, rehash
+        # What transformers needs to run a model's own code, at the commit that is pinned.
+        self.remote: dict[str, Any] = {"trust_remote_code": model.trust_remote_code, "local_files_only": not files.code}
+        if files.code:
+            self.remote["code_revision"] = files.code[0].commit
+        self._tokenizer_folder = files.tokenizer.folder if files.tokenizer else files.folder
+        self.config = _config(files.folder, self.remote)
+        self.tokenizer = _tokenizer(self._tokenizer_folder, self.remote)
         if model.chat_template == "model" and not self.tokenizer.chat_template:
             raise BadInput(
                 "the tokenizer has no chat template", where="model.chat_template", do="set `chat_template: none`"
             )
-        self._weights = weights.weight_files(files.folder)
+        self._weights = weights.weight_files(files.folder, allow_pickle=model.allow_pickle)
         self._parameters = weights.parameters(self._weights)
+        self.pickled = self._weights[0].suffix != ".safetensors"
         self.max_length = self._length()
         self.tokens = Tokens(self.tokenizer, self.max_length)
-        self.pad_id = next(
-            (
-                i
-                for i in (self.tokenizer.pad_token_id, self.tokenizer.unk_token_id, self.tokenizer.eos_token_id)
-                if i is not None
-            ),
-            0,
-        )
+        ids = (self.tokenizer.pad_token_id, self.tokenizer.unk_token_id, self.tokenizer.eos_token_id)
+        self.pad_id: int = next((i for i in ids if i is not None), 0)  # in lm-eval's order
 
     def pin_model(self, progress: Progress) -> ModelPin:
         """See ports.Engine.pin_model."""
-        folder = self.files.folder
+        folder, files = self.files.folder, self.files
         generation = folder / "generation_config.json"
         template = self.tokenizer.chat_template if self.model_ask.chat_template == "model" else None
+        adapter = files.adapter.folder if files.adapter else None
+        code = [path for place in (folder, *(p.folder for p in files.code)) for path in sorted(place.glob("*.py"))]
+        parts = {"tokenizer": files.tokenizer, "adapter": files.adapter, "code": next(iter(files.code), None)}
         return ModelPin(
             content=ModelContent(
-                weights=weights.pin_files(self._weights, progress, "weights"),
+                weights=self._pinned(self._weights, progress, "weights"),
                 config_sha256=sha256((folder / "config.json").read_bytes()),
                 generation_config_sha256=sha256(generation.read_bytes()) if generation.is_file() else None,
-                tokenizer=weights.pin_files(weights.tokenizer_files(folder), progress, "tokenizer"),
+                tokenizer=self._pinned(weights.tokenizer_files(self._tokenizer_folder), progress, "tokenizer"),
                 chat_template_sha256=None if template is None else text_sha256(template),
                 template_kwargs=dict(self.model_ask.template_kwargs),
                 system_prompt=self.model_ask.system_prompt,
+                adapter=self._pinned(_adapter_files(adapter), progress, "adapter") if adapter else [],
+                code=self._pinned(code, progress, "code") if self.model_ask.trust_remote_code else [],
+                quantisation=_quantisation(self.config),
             ),
-            repo=self.files.repo,
-            commit=self.files.commit,
+            repo=files.repo,
+            commit=files.commit,
+            origins={name: place.origin for name, place in parts.items() if place and place.origin},
             architecture=str((self.config.architectures or [type(self.config).__name__])[0]),
             parameters=self._parameters,
         )
+
+    def _pinned(self, files: list[Path], progress: Progress, what: str) -> list[FilePin]:
+        return weights.pin_files(files, progress, what, rehash=self._rehash)
 
     def pin(self) -> EnginePin:
         """See ports.Engine.pin."""
@@ -93,9 +116,11 @@ class HfFront:
             token_budget=self.engine_ask.token_budget,
             generation_batch=self.engine_ask.generation_batch,
             deterministic=self.engine_ask.deterministic,
-            attention=_attention(self.config),
+            attention=_attention(self.config, self.files.folder, self.remote),
+            device_map=self.engine_ask.device_map,
             max_length=self.max_length,
             batching=BATCHING,
+            thinking=self.thinking.model_dump(mode="json"),
             neutralised=self._neutralised(),
         )
 
@@ -149,7 +174,10 @@ class HfFront:
 
     def memory_bytes(self, ops: Sequence[Op]) -> int | None:
         """See ports.Engine.memory_bytes: weights, and the op that needs most beside them."""
-        return self._parameters * _bytes_of(self._dtype()) + max((self._op_bytes(op) for op in ops), default=0)
+        stored = sum(file.stat().st_size for file in self._weights)
+        counted = isinstance(self._parameters, int) and not _quantisation(self.config)
+        loaded = int(str(self._parameters)) * _bytes_of(self._dtype()) if counted else stored
+        return loaded + max((self._op_bytes(op) for op in ops), default=0)
 
     def _op_bytes(self, op: Op) -> int:
         """Activations, cache and logits of one op. ENGINE's formula; an estimate, in no id but for its order."""
@@ -185,40 +213,43 @@ class HfFront:
         path = self.files.folder / "generation_config.json"
         if not path.is_file():
             return []
-        import json
-
         given = json.loads(path.read_text("utf-8"))
         return sorted(
             f"{k}={given[k]}" for k, neutral in NEUTRAL.items() if k in given and given[k] not in (neutral, None)
         )
 
 
-def _config(folder: Path) -> Any:
+def _config(folder: Path, remote: dict[str, Any]) -> Any:
     try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except (ValueError, KeyError, OSError) as error:
+        config = AutoConfig.from_pretrained(folder, **remote)
+    except (ValueError, KeyError, OSError, ImportError) as error:
         text = " ".join(str(error).split())
-        if "remote code" in text or "custom code" in text:
+        if "trust_remote_code" in text or "custom code" in text:
             raise BadInput(
-                "the model needs code of its own, which is not run",
+                "the model brings code of its own, which is not run unasked",
                 where="model",
-                do="choose a model that transformers knows",
+                do="read that code, then set `model.trust_remote_code: true`",
             ) from error
         raise BadInput(
             f"config.json cannot be used: {text[:200]}", where="model", do="give a transformers model folder"
         ) from error
     if config.is_encoder_decoder:
         raise BadInput("encoder-decoder models are not run", where="model", do="choose a decoder-only model")
-    if type(config) not in AutoModelForCausalLM._model_mapping:
-        raise BadInput(f"{type(config).__name__} is no causal language model", where="model", do="choose another model")
+    own = remote["trust_remote_code"] and "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {})
+    if type(config) not in AutoModelForCausalLM._model_mapping and not own:
+        raise BadInput(
+            f"{type(config).__name__} is no causal language model that transformers knows",
+            where="model",
+            do="choose another model, or set `model.trust_remote_code: true` if it brings its own code",
+        )
     return config
 
 
-def _tokenizer(folder: Path) -> Any:
+def _tokenizer(folder: Path, remote: dict[str, Any]) -> Any:
     if not weights.tokenizer_files(folder):
-        raise MissingInput("no tokenizer in the model folder", where="model", do="copy the tokenizer's files there")
+        raise MissingInput("no tokenizer in the folder", where="model", do="copy its files there, or name `tokenizer:`")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **remote)
     except (ValueError, KeyError, OSError, ImportError) as error:
         raise BadInput(
             f"the tokenizer cannot be loaded: {' '.join(str(error).split())[:200]}", where="model", do="check its files"
@@ -228,9 +259,32 @@ def _tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def _attention(config: Any) -> str:
-    """Sdpa where the class has it, else eager: asked by name, so that the record's word is the one that ran."""
-    return "sdpa" if getattr(AutoModelForCausalLM._model_mapping[type(config)], "_supports_sdpa", False) else "eager"
+def _attention(config: Any, folder: Path, remote: dict[str, Any]) -> str:
+    """The name sdpa where the class has it, else eager: asked by name, so the record's word is the one that ran."""
+    if type(config) in AutoModelForCausalLM._model_mapping:
+        kind: Any = AutoModelForCausalLM._model_mapping[type(config)]
+    else:
+        revision = {"code_revision": remote["code_revision"]} if "code_revision" in remote else {}
+        kind = get_class_from_dynamic_module(config.auto_map["AutoModelForCausalLM"], str(folder), **revision)
+    return "sdpa" if getattr(kind, "_supports_sdpa", False) else "eager"
+
+
+def _quantisation(config: Any) -> dict[str, Any] | None:
+    """The checkpoint's own word on how its weights are packed."""
+    given = getattr(config, "quantization_config", None)
+    if given is None:
+        return None
+    value = given if isinstance(given, dict) else given.to_dict()
+    return dict(plain(json.loads(json.dumps(value, default=str))))
+
+
+def _adapter_files(folder: Path) -> list[Path]:
+    files = [folder / "adapter_config.json", *sorted(folder.glob("adapter_model*.safetensors"))]
+    if len(files) == 1:
+        raise MissingInput(
+            "the adapter has no adapter_model.safetensors", where="model.adapter", do="give a complete adapter folder"
+        )
+    return files
 
 
 def _bytes_of(dtype: str) -> int:

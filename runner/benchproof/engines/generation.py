@@ -7,6 +7,7 @@ import torch
 from transformers import LogitsProcessor, StoppingCriteria
 
 from benchproof.schema.request import Generation
+from benchproof.schema.spec import ThinkingAsk
 
 LOOKBACK = 2  # tokens beyond a stop string's own: it may come in another tokenization, or begin inside a token
 
@@ -18,28 +19,56 @@ def cut(text: str, until: Sequence[str]) -> str:
     return text
 
 
+def after_thinking(text: str, thinking: ThinkingAsk) -> tuple[str, bool]:
+    """The answer after the last end of thinking, and whether there was one; whole texts where nothing thinks."""
+    if thinking.end_token is None:
+        return text, True
+    if thinking.end_token in text:
+        return text.split(thinking.end_token)[-1].lstrip(), True
+    return ("" if thinking.count_truncated else text), False
+
+
 class StopAtStrings(StoppingCriteria):  # type: ignore[misc]  # transformers' base is untyped
     """Ends a row once its new text holds a stop string.
 
-    Never before its first, so the cut text is the same whenever the rest of the batch ends.
+    Never before its first, so the cut text is the same whenever the rest of the batch ends. Where the model
+    thinks, a stop string counts only after the end of thinking: reasoning is full of blank lines.
     `lengths` holds the number of new tokens of each row that has ended.
     """
 
-    def __init__(self, tokenizer: Any, until: Sequence[str], prompt_length: int, rows: int, eos: Sequence[int]) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        until: Sequence[str],
+        prompt_length: int,
+        rows: int,
+        eos: Sequence[int],
+        thinking_end: str | None = None,
+    ) -> None:
         self._tokenizer, self._until, self._start = tokenizer, list(until), prompt_length
-        longest = max((len(tokenizer.encode(stop, add_special_tokens=False)) for stop in until), default=0)
+        self._thinking_end = thinking_end
+        marks = [*until, *([thinking_end] if thinking_end else [])]
+        longest = max((len(tokenizer.encode(mark, add_special_tokens=False)) for mark in marks), default=0)
         self._window = longest + LOOKBACK
         self._eos = set(eos)
         self.lengths: list[int | None] = [None] * rows
+        self._answers_from = [None if thinking_end else 0] * rows  # new tokens before the answer; None: it thinks
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         """[rows] of bool: which rows have ended."""
         new = input_ids.shape[1] - self._start
-        tails = input_ids[:, max(self._start, input_ids.shape[1] - self._window) :].tolist()
+        fresh = input_ids[:, self._start :]
         waiting = [row for row, length in enumerate(self.lengths) if length is None]
-        texts = self._tokenizer.batch_decode([tails[row] for row in waiting]) if waiting else []
-        for row, text in zip(waiting, texts, strict=True):
-            if tails[row][-1] in self._eos or any(stop in text for stop in self._until):
+        begins = [max(new - self._window, self._answers_from[row] or 0) for row in waiting]
+        tails = [fresh[row, begin:].tolist() for row, begin in zip(waiting, begins, strict=True)]
+        texts = self._tokenizer.batch_decode(tails) if waiting else []
+        for row, tail, text in zip(waiting, tails, texts, strict=True):
+            if tail and tail[-1] in self._eos:
+                self.lengths[row] = new
+            elif self._answers_from[row] is None:
+                if str(self._thinking_end) in text:
+                    self._answers_from[row] = new
+            elif any(stop in text for stop in self._until):
                 self.lengths[row] = new
         return torch.tensor([length is not None for length in self.lengths], device=input_ids.device)
 

@@ -5,26 +5,36 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessorList, StoppingCriteriaList
+from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
-from benchproof.engines import determinism
+from benchproof.engines import determinism, loading
 from benchproof.engines.batches import row_of
-from benchproof.engines.front import HfFront
-from benchproof.engines.generation import GumbelNoise, StopAtStrings, cut
+from benchproof.engines.front import NO_THINKING, HfFront
+from benchproof.engines.generation import GumbelNoise, StopAtStrings, after_thinking, cut
 from benchproof.errors import BadInput, MachineError
 from benchproof.ports import ModelFiles, Op, Progress
 from benchproof.schema.observed import Determinism, EngineObserved
 from benchproof.schema.request import Encoded, Generation, Request
 from benchproof.schema.response import Generated, Loglikelihood, Response, Stop
-from benchproof.schema.spec import EngineAsk, ModelAsk
+from benchproof.schema.spec import EngineAsk, ModelAsk, ThinkingAsk
 from benchproof.schema.unknown import Unknown
 
 
 class HfEngine(HfFront):
     """Implements ports.Engine."""
 
-    def __init__(self, files: ModelFiles, model: ModelAsk, engine: EngineAsk, device: str, seed: int) -> None:
-        super().__init__(files, model, engine, checked_device(device))
+    def __init__(
+        self,
+        files: ModelFiles,
+        model: ModelAsk,
+        engine: EngineAsk,
+        device: str,
+        seed: int,
+        *,
+        thinking: ThinkingAsk = NO_THINKING,
+        rehash: bool = False,
+    ) -> None:
+        super().__init__(files, model, engine, checked_device(device), thinking=thinking, rehash=rehash)
         self._seed = seed
         self._model: Any = None
         self._determinism: list[Determinism] = []
@@ -36,15 +46,7 @@ class HfEngine(HfFront):
         self._determinism = determinism.ask(pin.deterministic)
         determinism.seed_everything(self._seed)
         with progress.phase(f"loading the model on {self.device}"), self._memory("loading the weights", "engine.dtype"):
-            model = AutoModelForCausalLM.from_pretrained(
-                self.files.folder,
-                dtype=getattr(torch, pin.dtype),
-                attn_implementation=pin.attention,
-                use_safetensors=True,
-                trust_remote_code=False,
-                local_files_only=True,
-            )
-            self._model = model.to(self.device).eval()
+            self._model = loading.load(self.files, pin, self.device, self.remote, pickled=self.pickled).eval()
         self._eos = _eos_ids(self._model, self.tokenizer)
         # transformers fills what a request leaves open from here; the plan says that nothing of it is applied.
         self._model.generation_config = GenerationConfig()
@@ -68,6 +70,7 @@ class HfEngine(HfFront):
             dtype_loaded=str(model.dtype).removeprefix("torch."),
             parameters_loaded=sum(p.numel() for p in model.parameters()),
             device="cuda" if cuda else "cpu",
+            device_layers=loading.layers(model),
             attention=str(model.config._attn_implementation),
             threads=torch.get_num_threads(),
             determinism=self._determinism,
@@ -76,7 +79,6 @@ class HfEngine(HfFront):
             peak_bytes=torch.cuda.max_memory_allocated(self.device)
             if cuda
             else Unknown(unknown="not_applicable", detail="the allocator's peak is counted on CUDA only"),
-            notes=[],
         )
 
     # ------------------------------------------------------------ likelihood
@@ -129,7 +131,8 @@ class HfEngine(HfFront):
             batch[index, width - len(item.context) :] = torch.tensor(item.context)
             mask[index, width - len(item.context) :] = 1
         until = self._until(settings)
-        stops = StopAtStrings(self.tokenizer, until, width, len(ids), self._eos)
+        think = self.thinking.end_token
+        stops = StopAtStrings(self.tokenizer, until, width, len(ids), self._eos, think)
         processors = LogitsProcessorList()
         if settings.temperature > 0:
             processors.append(GumbelNoise(settings, [int(request.seed or 0) for request in asked]))
@@ -158,7 +161,17 @@ class HfEngine(HfFront):
         ended = bool(tokens) and tokens[-1] in self._eos
         raw = self.tokenizer.decode(tokens, skip_special_tokens=True)
         stop: Stop = "eos" if ended else "length" if length is None else "until"
-        return Generated(request.hash, tuple(tokens), raw, cut(raw, until), stop)
+        answer, answered = after_thinking(self._thought(tokens, raw), self.thinking)
+        return Generated(request.hash, tuple(tokens), raw, cut(answer, until), stop, answered)
+
+    def _thought(self, tokens: list[int], raw: str) -> str:
+        """The text in which the end of thinking is looked for: with special tokens if the marker is one."""
+        end = self.thinking.end_token
+        if end is None or end in raw or self.tokenizer.convert_tokens_to_ids(end) not in tokens:
+            return raw
+        at = len(tokens) - tokens[::-1].index(self.tokenizer.convert_tokens_to_ids(end))
+        head, tail = tokens[:at], tokens[at:]
+        return f"{self.tokenizer.decode(head)}{self.tokenizer.decode(tail, skip_special_tokens=True)}"
 
     def _until(self, settings: Generation) -> list[str]:
         """The task's stop strings and, as lm-eval adds it, the text of EOS."""

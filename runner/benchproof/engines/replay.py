@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchproof.engines.front import HfFront
+from benchproof.engines.front import NO_THINKING, HfFront
 from benchproof.errors import MissingInput
 from benchproof.ports import ModelFiles, Op, Progress
 from benchproof.schema.canonical import digest
@@ -11,7 +11,7 @@ from benchproof.schema.observed import EngineObserved
 from benchproof.schema.plan import EnginePin
 from benchproof.schema.request import Encoded, Request
 from benchproof.schema.response import Response
-from benchproof.schema.spec import EngineAsk, ModelAsk
+from benchproof.schema.spec import EngineAsk, ModelAsk, ThinkingAsk
 from benchproof.schema.unknown import Unknown
 from benchproof.store.journal import merge, read_journal
 
@@ -21,8 +21,17 @@ NO_MODEL = Unknown(unknown="not_applicable", detail="answers are replayed from a
 class ReplayEngine(HfFront):
     """Implements ports.Engine over the journals of a run folder."""
 
-    def __init__(self, files: ModelFiles, model: ModelAsk, engine: EngineAsk, device: str) -> None:
-        super().__init__(files, model, engine, device)
+    def __init__(
+        self,
+        files: ModelFiles,
+        model: ModelAsk,
+        engine: EngineAsk,
+        device: str,
+        *,
+        thinking: ThinkingAsk = NO_THINKING,
+        rehash: bool = False,
+    ) -> None:
+        super().__init__(files, model, engine, device, thinking=thinking, rehash=rehash)
         folder = Path(str(engine.journal)) / "journal"
         self._files = [read_journal(path) for path in sorted(folder.glob("*.journal"))]
         if not self._files:
@@ -56,11 +65,11 @@ class ReplayEngine(HfFront):
             dtype_loaded=NO_MODEL,
             parameters_loaded=NO_MODEL,
             device=NO_MODEL,
+            device_layers={},
             attention=NO_MODEL,
             threads=NO_MODEL,
             determinism=[],
             forward_tokens=0,
             generated_tokens=0,
             peak_bytes=NO_MODEL,
-            notes=[],
         )

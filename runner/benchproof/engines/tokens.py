@@ -21,6 +21,7 @@ class Tokens:
         self._tokenizer, self._max_length = tokenizer, max_length
         bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
         self.prefix_id: int = bos if bos is not None else eos  # stands for an empty context
+        self._bos_id: int | None = bos if bos != eos else None  # one that is also EOS begins no text
         self._prefix_text: str = tokenizer.decode([self.prefix_id])
         self._bos_text: str | None = getattr(tokenizer, "bos_token", None)
         self._ints = list(range(len(tokenizer)))  # one object per id: millions of ids are kept
@@ -105,7 +106,7 @@ class Tokens:
                 do="leave the task out for this model",
             )
         surplus = max(len(context) + len(continuation) - (self._max_length + 1), 0)
-        return Encoded(context[surplus:] if surplus else context, continuation, surplus, merged)
+        return Encoded(context[surplus:], continuation, surplus, merged, self._lacks_bos(request, context))
 
     def _generation(self, request: Request, context: tuple[int, ...]) -> Encoded:
         settings = request.generation
@@ -118,7 +119,19 @@ class Tokens:
                 do="lower generation.max_gen_toks of this task",
             )
         surplus = max(len(context) - room, 0)
-        return Encoded(context[surplus:] if surplus else context, (), surplus, False)
+        return Encoded(context[surplus:], (), surplus, False, self._lacks_bos(request, context))
+
+    def _lacks_bos(self, request: Request, context: tuple[int, ...]) -> bool:
+        """True if the prompt lacks a BOS that the tokenizer has. Raises BadInput for two: both spoil scores unseen."""
+        if self._bos_id is None:
+            return False
+        if context[:2] == (self._bos_id, self._bos_id):
+            raise BadInput(
+                "the prompt begins with two BOS tokens: the chat template writes one and the tokenizer adds another",
+                where=f"task {request.task}, doc {request.doc_id}",
+                do="mend the tokenizer's template, or set `model.chat_template: none`",
+            )
+        return context[:1] != (self._bos_id,)
 
 
 def _pair(request: Request) -> tuple[str, str]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from benchproof.errors import BadInput, MissingInput
 from benchproof.ports import Progress
 from benchproof.schema.plan import FilePin
-from benchproof.store.files import file_sha256
+from benchproof.schema.unknown import Known, Unknown
+from benchproof.store.hashes import remembered_sha256
 
 TOKENIZER_FILES = (
     "added_tokens.json",
@@ -27,19 +28,24 @@ PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 HEADER_LENGTH = struct.Struct("<Q")  # safetensors: u64 little-endian, then that many bytes of JSON
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a model, sorted; complete by its index and by each file's own header.
+def weight_files(folder: Path, *, allow_pickle: bool = False) -> list[Path]:
+    """The weight files of a model, sorted; complete by its index and by each file's own header.
 
+    Pickled ones (*.bin) only where there are no safetensors and the spec allows them.
     Raises BadInput for pickled weights, MissingInput for none, a missing shard or a truncated file.
     """
-    files = sorted(folder.glob("*.safetensors"))
+    files, index = sorted(folder.glob("*.safetensors")), folder / "model.safetensors.index.json"
     if not files:
-        if any(next(folder.glob(pattern), None) for pattern in PICKLED):
+        pickled = sorted(p for pattern in PICKLED for p in folder.glob(pattern) if not p.name.startswith("training"))
+        if pickled and not allow_pickle:
             raise BadInput(
-                "the weights are pickled, and a pickle is code", where="model", do="convert them to safetensors"
+                "the weights are pickled, and a pickle is code",
+                where="model",
+                do="convert them to safetensors, or set `model.allow_pickle: true` if you trust their author",
             )
-        raise MissingInput("no *.safetensors in the model folder", where="model", do="give a complete model folder")
-    index = folder / "model.safetensors.index.json"
+        if not pickled:
+            raise MissingInput("no *.safetensors in the model folder", where="model", do="give a complete model folder")
+        files, index = pickled, folder / "pytorch_model.bin.index.json"
     if index.is_file():
         named = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
         missing = sorted(named - {file.name for file in files})
@@ -51,12 +57,15 @@ def weight_files(folder: Path) -> list[Path]:
             )
         files = [file for file in files if file.name in named]
     for file in files:
-        _check_size(file)
+        if file.suffix == ".safetensors":
+            _check_size(file)
     return files
 
 
-def parameters(files: list[Path]) -> int:
-    """Number of weights, counted in the files' headers."""
+def parameters(files: list[Path]) -> Known[int]:
+    """Number of weights, counted in the files' headers; a pickle tells it only when it is run."""
+    if any(file.suffix != ".safetensors" for file in files):
+        return Unknown(unknown="not_exposed", detail="the weights are pickled: their sizes are known after loading")
     total = 0
     for file in files:
         for _, shape in _tensors(file):
@@ -67,14 +76,14 @@ def parameters(files: list[Path]) -> int:
     return total
 
 
-def pin_files(files: list[Path], progress: Progress, what: str) -> list[FilePin]:
-    """Each file by its bytes, sorted by name."""
+def pin_files(files: list[Path], progress: Progress, what: str, *, rehash: bool = False) -> list[FilePin]:
+    """Each file by its bytes, sorted by name; hashes that are known already are not computed again."""
     total = sum(file.stat().st_size for file in files)
     found = []
     with progress.phase(f"hashing {what}", total=total, unit="bytes") as phase:
         for file in sorted(files, key=lambda path: path.name):
             size = file.stat().st_size
-            found.append(FilePin(path=file.name, size=size, sha256=file_sha256(file)))
+            found.append(FilePin(path=file.name, size=size, sha256=remembered_sha256(file, rehash=rehash)))
             phase.advance(size, file.name)
     return found
 

@@ -18,8 +18,10 @@ def distributions() -> dict[str, dict[str, str]]:
     """Every installed distribution: version and origin, sorted by name. Of two, the one that is imported."""
     found: dict[str, dict[str, str]] = {}
     for item in importlib.metadata.distributions():
-        if item.name and item.name not in found:
-            found[item.name] = {"version": item.version, "origin": origin(item)}
+        metadata = item.metadata  # parsed at every access
+        name = metadata["Name"]
+        if name and name not in found:
+            found[name] = {"version": metadata["Version"], "origin": origin(item)}
     return {name: found[name] for name in sorted(found, key=str.lower)}
 
 

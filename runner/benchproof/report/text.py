@@ -4,6 +4,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchproof.schema.unknown import Unknown
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -49,9 +51,9 @@ def table(items: Sequence[Sequence[str]], *, head: Sequence[str] = (), right: Se
         out("  ".join(cells).rstrip(), bold=bool(head) and number == 0)
 
 
-def count(number: int) -> str:
-    """`1,319`."""
-    return f"{number:,}"
+def count(number: int | Unknown) -> str:
+    """`1,319`, or that it is not known."""
+    return "an unknown number of" if isinstance(number, Unknown) else f"{number:,}"
 
 
 def size(bytes_: int) -> str:

@@ -1,9 +1,11 @@
 """Observed: what was measured while running, each value known or unknown with its reason."""
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from benchproof.schema.plan import Pinned
-from benchproof.schema.unknown import Known
+from benchproof.schema.unknown import Known, Unknown
 
 
 class Probe(Pinned):
@@ -11,7 +13,8 @@ class Probe(Pinned):
 
     name: str
     unit: str
-    value: Known[Any]
+    # left to right, or Any would keep an unknown that is read back as a mere dict
+    value: Annotated[Unknown | Any, Field(union_mode="left_to_right")]
 
 
 class Determinism(Pinned):
@@ -29,13 +32,13 @@ class EngineObserved(Pinned):
     dtype_loaded: Known[str]
     parameters_loaded: Known[int]
     device: Known[str]  # kind only: cpu, cuda
+    device_layers: dict[str, str]  # module -> device, where the model is spread over several
     attention: Known[str]
     threads: Known[int]
     determinism: list[Determinism]
     forward_tokens: int  # computed in forwards, padding counted
     generated_tokens: int
     peak_bytes: Known[int]
-    notes: list[str]
 
 
 class Phases(Pinned):

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from benchproof.schema.canonical import canonical, digest, sha256
+from benchproof.schema.unknown import Known
 
 PLAN_SCHEMA: Literal["benchproof/plan/v1"] = "benchproof/plan/v1"
 
@@ -44,16 +45,23 @@ class ModelContent(Pinned):
     chat_template_sha256: str | None  # None: none is applied
     template_kwargs: dict[str, bool | int | str]
     system_prompt: str | None
+    adapter: list[FilePin]
+    code: list[FilePin]  # Python that the model brings and that is run
+    quantisation: dict[str, Any] | None  # as the checkpoint's config says
 
 
 class ModelPin(Pinned):
-    """The content, and where it was published. `commit` is None for a local folder."""
+    """The content, and where it was published. `commit` is None for a local folder.
+
+    origins: part (tokenizer, adapter, code) -> `owner/name@commit`, for parts that came from elsewhere on the Hub.
+    """
 
     content: ModelContent
     repo: str | None
     commit: str | None
+    origins: dict[str, str]
     architecture: str
-    parameters: int  # counted in the weight files' headers
+    parameters: Known[int]  # counted in the weight files' headers
 
 
 class EnginePin(Pinned):
@@ -66,8 +74,10 @@ class EnginePin(Pinned):
     generation_batch: int
     deterministic: bool
     attention: str  # sdpa | eager
+    device_map: Literal["single", "balanced"]
     max_length: int  # tokens of context the model takes
     batching: str  # name and version of the algorithm that makes the ops
+    thinking: dict[str, Any]  # end_token, count_truncated
     neutralised: list[str]  # settings of the model's generation_config that are not applied
     journal_sha256: str | None = None  # replay: digest of the answers that are replayed
 

@@ -47,7 +47,9 @@ class Tokens(Pinned):
     prompt_tokens: int  # read for each request alone: what a naive run would compute
     truncated: int  # requests that lost tokens on the left
     merged: int  # requests whose border the tokenizer joined
+    no_bos: int  # requests without the BOS that the tokenizer has
     cut_short: int  # generations that ended at the token limit
+    unanswered: int  # of a model that thinks: generations that ended before their answer
 
 
 class RunObserved(Pinned):

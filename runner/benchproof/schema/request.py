@@ -96,6 +96,7 @@ class Encoded:
     continuation: tuple[int, ...]
     truncated: int  # tokens dropped on the left because the model's context is shorter
     merged: bool  # the tokenizer joined the border: encode(context) is no prefix of the whole
+    no_bos: bool = False  # the tokenizer has a BOS of its own, and this prompt does not begin with it
 
     @property
     def n_tokens(self) -> int:

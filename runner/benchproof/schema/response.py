@@ -31,6 +31,7 @@ class Generated:
     raw: str
     text: str
     stop: Stop
+    answered: bool = True  # False: a model that thinks ended before it answered
 
     def json_value(self) -> dict[str, Any]:
         """The journal's form."""
@@ -40,6 +41,7 @@ class Generated:
             "raw": self.raw,
             "text": self.text,
             "stop": self.stop,
+            "answered": self.answered,
         }
 
 
@@ -54,4 +56,6 @@ def response_from(value: dict[str, Any]) -> Response:
             raise ValueError(f"{value['ll']} is not how a log-likelihood is written")
         return Loglikelihood(str(value["r"]), total, bool(value["greedy"]), int(value["n"]))
     stop: Stop = {"eos": "eos", "until": "until", "length": "length"}[value["stop"]]  # type: ignore[assignment]
-    return Generated(str(value["r"]), tuple(value["ids"]), str(value["raw"]), str(value["text"]), stop)
+    return Generated(
+        str(value["r"]), tuple(value["ids"]), str(value["raw"]), str(value["text"]), stop, bool(value["answered"])
+    )

@@ -18,6 +18,19 @@ class Asked(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+class PlaceAsk(Asked):
+    """A part of a model that lies elsewhere: an adapter, another tokenizer. Exactly one of `repo` and `path`."""
+
+    repo: Text | None = None
+    path: Text | None = None
+    revision: Text = "main"
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        _one_of(self.repo, self.path)
+        return self
+
+
 class ModelAsk(Asked):
     """Which model, and how its prompts are laid out. Exactly one of `repo` and `path`."""
 
@@ -25,17 +38,25 @@ class ModelAsk(Asked):
     path: Text | None = None  # a local folder, relative to the current directory; `smoke` ships with us
     revision: Text = "main"  # branch, tag or commit of `repo`; the plan resolves it to a commit
     name: Text | None = None  # how a local model is called in records; in no id
+    adapter: PlaceAsk | None = None  # a PEFT adapter (LoRA), put on after loading
+    tokenizer: PlaceAsk | None = None  # another tokenizer than the model's own
+    trust_remote_code: bool = False  # run the model's own Python; its files and commit are pinned
+    allow_pickle: bool = False  # load *.bin where there are no safetensors; a pickle is code
     chat_template: Literal["none", "model"] = "none"
     template_kwargs: dict[str, bool | int | str] = Field(default_factory=dict)
     system_prompt: str | None = None
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        if (self.repo is None) == (self.path is None):
-            raise ValueError("give exactly one of `repo` (on the Hub) and `path` (a local folder)")
+        _one_of(self.repo, self.path)
         if self.template_kwargs and self.chat_template == "none":
             raise ValueError("`template_kwargs` need `chat_template: model`")
         return self
+
+
+def _one_of(repo: str | None, path: str | None) -> None:
+    if (repo is None) == (path is None):
+        raise ValueError("give exactly one of `repo` (on the Hub) and `path` (a local folder)")
 
 
 class GenerationAsk(Asked):
@@ -95,6 +116,7 @@ class EngineAsk(Asked):
     softmax_dtype: Literal["float32", "model"] = "float32"
     token_budget: Count = 4096  # tokens of one forward, padding counted
     generation_batch: Count = 32  # rows generated together
+    device_map: Literal["single", "balanced"] = "single"  # balanced: layers over all visible GPUs, none elsewhere
     deterministic: bool = True
     journal: Text | None = None  # replay: the run folder whose answers are used
 
@@ -118,6 +140,17 @@ class ReproduceAsk(Asked):
     margin_points: Annotated[float, Field(gt=0, le=100)] = 1.0
 
 
+class ThinkingAsk(Asked):
+    """Models that reason first. Text up to the last `end_token` is kept in the journal and marked by no filter.
+
+    count_truncated: a generation that ended before its end token counts as an empty answer; false: its
+    thinking goes to the filters, as lm-eval does.
+    """
+
+    end_token: Text | None = None  # `</think>`, say; None: the model does not reason
+    count_truncated: bool = True
+
+
 class PublisherAsk(Asked):
     """Who vouches, and what they are to the model's developer (Every Eval Ever's words)."""
 
@@ -134,5 +167,6 @@ class RunSpec(Asked):
     engine: EngineAsk = EngineAsk()
     seeds: SeedsAsk = SeedsAsk()
     truncation: Literal["warn", "refuse"] = "warn"
+    thinking: ThinkingAsk = ThinkingAsk()
     reproduce: ReproduceAsk = ReproduceAsk()
     publisher: PublisherAsk | None = None

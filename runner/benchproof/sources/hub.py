@@ -1,6 +1,7 @@
 """The Hub and local folders: asked revisions become commits, names become folders on this machine."""
 
 import importlib.resources
+import json
 import re
 from pathlib import Path
 
@@ -17,11 +18,13 @@ from huggingface_hub.errors import (
 )
 
 from benchproof.errors import BadInput, BenchproofError, MachineError, MissingInput
-from benchproof.ports import ModelFiles, Progress
-from benchproof.schema.spec import ModelAsk
+from benchproof.ports import ModelFiles, Place, Progress
+from benchproof.schema.spec import ModelAsk, PlaceAsk
 
 # What a transformers model folder is made of. Pickled weights and other frameworks' files stay behind.
 MODEL_PATTERNS = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.tiktoken"]
+CODE = ["*.py", "config.json"]
+PICKLED = ["*.bin"]
 IGNORED = ["*/*.safetensors", "original/*", "onnx/*", "training_args*"]
 COMMIT = re.compile(r"[0-9a-f]{40}")
 HttpErrors = (HfHubHTTPError, OfflineModeIsEnabled, LocalEntryNotFoundError, OSError)
@@ -35,18 +38,63 @@ class HubSource:
 
     def model(self, ask: ModelAsk, progress: Progress) -> ModelFiles:
         """See ports.Source.model."""
+        patterns = [*MODEL_PATTERNS, *(CODE if ask.trust_remote_code else []), *(PICKLED if ask.allow_pickle else [])]
         if ask.path is not None:
-            return self._local(ask, ask.path)
-        repo = str(ask.repo)
-        with progress.phase(f"model {repo}"):
-            commit = self._model_commit(repo, ask.revision)
+            main = Place(self._local_model(ask.path), None, None)
+            name = ask.name or ("benchproof smoke model" if ask.path == "smoke" else "local model")
+        else:
+            main = self._fetched(str(ask.repo), ask.revision, patterns, "config.json", progress)
+            name = ask.name or str(ask.repo)
+        return ModelFiles(
+            folder=main.folder,
+            name=name,
+            repo=main.repo,
+            commit=main.commit,
+            tokenizer=self._part(ask.tokenizer, MODEL_PATTERNS[1:], "tokenizer_config.json", progress),
+            adapter=self._part(ask.adapter, MODEL_PATTERNS, "adapter_config.json", progress),
+            code=self._code(main.folder, progress) if ask.trust_remote_code else (),
+        )
+
+    def _part(self, ask: PlaceAsk | None, patterns: list[str], file: str, progress: Progress) -> Place | None:
+        """A part that lies elsewhere. Raises MissingInput if it does not hold its file."""
+        if ask is None:
+            return None
+        if ask.repo is not None:
+            place = self._fetched(ask.repo, ask.revision, patterns, file, progress)
+        else:
+            place = Place(Path(str(ask.path)).expanduser(), None, None)
+        if not (place.folder / file).is_file():
+            raise MissingInput(f"no {file} there", where=ask.repo or str(ask.path), do="check the name or path")
+        return place
+
+    def _code(self, folder: Path, progress: Progress) -> tuple[Place, ...]:
+        """Repositories whose Python the config names (`owner/name--module.Class`), at their commits of now."""
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+        tokenizer = folder / "tokenizer_config.json"
+        maps = [config.get("auto_map") or {}]
+        if tokenizer.is_file():
+            maps.append(json.loads(tokenizer.read_text("utf-8")).get("auto_map") or {})
+        names = [
+            v for entry in maps for value in entry.values() for v in (value if isinstance(value, list) else [value])
+        ]
+        repos = sorted({str(name).split("--")[0] for name in names if name and "--" in str(name)})
+        if len(repos) > 1:
+            raise BadInput(
+                f"the model's code is spread over {len(repos)} repositories: {', '.join(repos)}",
+                where="config.json, auto_map",
+                do="choose a model whose code lies in one place",
+            )
+        return tuple(self._fetched(repo, "main", CODE, "config.json", progress) for repo in repos)
+
+    def _fetched(self, repo: str, revision: str, patterns: list[str], known_by: str, progress: Progress) -> Place:
+        """A repository's files at a commit. known_by: a file that tells the commit when there is no network."""
+        with progress.phase(f"fetching {repo}"):
+            commit = self._model_commit(repo, revision, known_by)
             try:
-                folder = snapshot_download(
-                    repo, revision=commit, allow_patterns=MODEL_PATTERNS, ignore_patterns=IGNORED, tqdm_class=None
-                )
+                folder = snapshot_download(repo, revision=commit, allow_patterns=patterns, ignore_patterns=IGNORED)
             except HttpErrors as error:
-                raise _hub_error(error, "model", repo, ask.revision) from error
-        return ModelFiles(Path(folder), ask.name or repo, repo, commit)
+                raise _hub_error(error, "model", repo, revision) from error
+        return Place(Path(folder), repo, commit)
 
     def dataset_commit(self, repo: str, revision: str) -> str:
         """See ports.Source.dataset_commit."""
@@ -75,7 +123,7 @@ class HubSource:
             )
         return folder
 
-    def _local(self, ask: ModelAsk, path: str) -> ModelFiles:
+    def _local_model(self, path: str) -> Path:
         folder = shipped() / "model" if path == "smoke" else Path(path).expanduser()
         if not folder.exists():
             raise MissingInput(
@@ -87,10 +135,9 @@ class HubSource:
             raise MissingInput(
                 "config.json is not in the model folder", where=path, do="give a transformers model folder"
             )
-        name = ask.name or ("benchproof smoke model" if path == "smoke" else "local model")
-        return ModelFiles(folder, name, None, None)
+        return folder
 
-    def _model_commit(self, repo: str, revision: str) -> str:
+    def _model_commit(self, repo: str, revision: str, known_by: str) -> str:
         try:
             return str(self._api.model_info(repo, revision=revision, timeout=30).sha)
         except HFValidationError as error:
@@ -100,7 +147,7 @@ class HubSource:
                 do="write owner/name, or use `path:` for a folder",
             ) from error
         except HttpErrors as error:
-            cached = _cached_commit(repo, revision, "model", "config.json")
+            cached = _cached_commit(repo, revision, "model", known_by)
             if cached is not None and not isinstance(error, RepositoryNotFoundError | RevisionNotFoundError):
                 return cached
             raise _hub_error(error, "model", repo, revision) from error
