@@ -50,9 +50,10 @@ format: setup ## reformat, and mend what ruff can mend
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
 
-golden: setup ## rewrite generated files (docs/schemas) and show what changed
+golden: setup ## rewrite generated files (docs/schemas, tests/golden of this schema version) and show what changed
 	$(BIN)/benchproof schema --write docs/schemas
-	git --no-pager diff --stat -- docs/schemas
+	$(BIN)/python scripts/golden.py
+	git --no-pager diff --stat -- docs/schemas tests/golden
 
 bench: setup ## speed: start-up, and building MMLU's requests (with the data of a folder `shared` beside the checkout)
 	$(BIN)/python benchmarks/startup.py

@@ -49,7 +49,7 @@ def build(plan: Plan, *, harness: Harness, engine: Engine, progress: Progress) -
 def write_requests(built: Built, folder: Path, progress: Progress) -> list[FileDigest]:
     """requests/<task>.jsonl.zst: each doc with its prompts and token ids; written before the model is loaded.
 
-    A file that is there already has the same content: the plan's ids say so, and its hash is compared later.
+    A file of an earlier attempt is written again, not trusted: it is what was built now that the record names.
     """
     target = folder / "requests"
     target.mkdir(exist_ok=True)
@@ -58,8 +58,8 @@ def write_requests(built: Built, folder: Path, progress: Progress) -> list[FileD
     with progress.phase("writing requests", total=len(built.docs), unit="tasks") as phase:
         for task, docs in built.docs.items():
             path = target / f"{file_name(task)}.jsonl.zst"
-            if not path.exists():
-                write_lines(path, _rows(docs, encoded))
+            path.unlink(missing_ok=True)
+            write_lines(path, _rows(docs, encoded))
             files.append(describe(path, folder, rows=len(docs)))
             phase.advance(1, task)
     return files

@@ -4,7 +4,11 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from math import isfinite
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from benchproof.build import Built
 from benchproof.errors import MachineError, VerificationFailed
@@ -12,9 +16,9 @@ from benchproof.ports import Engine, Harness, Op, Progress
 from benchproof.schema.observed import Attempt, Probe
 from benchproof.schema.plan import Plan
 from benchproof.schema.request import Doc
-from benchproof.schema.response import Response
+from benchproof.schema.response import Loglikelihood, Response
 from benchproof.schema.unknown import Unknown
-from benchproof.store.journal import JournalFile, JournalWriter, attempt_name, merge, read_journal
+from benchproof.store.journal import JournalFile, JournalWriter, attempt_name, attempt_number, merge, read_journal
 
 CUT_OFF = Unknown(unknown="not_exposed", detail="the attempt was cut off before it could say")
 
@@ -25,6 +29,11 @@ class Found:
 
     files: list[JournalFile]
     answers: dict[str, Response]
+
+    @property
+    def next_attempt(self) -> int:
+        """One more than the highest number in use, also where a file in between was taken away."""
+        return 1 + max((attempt_number(file.path) for file in self.files), default=-1)
 
     @property
     def torn(self) -> int:
@@ -64,24 +73,18 @@ def infer(
     now: Callable[[], float],
     wall: Callable[[], str],
     environment: Sequence[Probe],
+    finish: Callable[[], Sequence[Probe]],
 ) -> None:
     """Answers every missing op into a new attempt's journal. The engine is loaded.
 
     Raises MachineError, DiskError, Interrupted; whatever was acknowledged before stays.
     """
     ops = missing_ops(built, found.answers)
-    header = {
-        "ask_id": plan.ask_id,
-        "plan_id": plan.plan_id,
-        "requests_digest": built.requests_digest,
-        "shard": 0,
-        "of": 1,
-        "attempt": len(found.files),
-        "started": wall(),
+    header = journal_header(plan, built, attempt=found.next_attempt, started=wall()) | {
         "environment": [probe.json_value() for probe in environment],
         "loaded": engine.observed().json_value(),
     }
-    path = folder / "journal" / attempt_name(0, 1, len(found.files))
+    path = folder / "journal" / attempt_name(0, 1, found.next_attempt)
     answers = dict(found.answers)
     board = _Scoreboard(built, harness, sum(op.cost for op in ops), now)
     with JournalWriter(path, header) as journal:
@@ -94,30 +97,56 @@ def infer(
                     journal.append(op.index, responses)
                     answers.update((response.request, response) for response in responses)
                     phase.advance(op.cost, board.after(op, answers))
-        journal.end({"ended": wall(), "engine": engine.observed().json_value()})
+        during = [probe.json_value() for probe in finish()]
+        journal.end({"ended": wall(), "engine": engine.observed().json_value(), "during": during})
+
+
+def journal_header(plan: Plan, built: Built, *, attempt: int, started: str) -> dict[str, Any]:
+    """What a journal answers; on what it was answered comes beside it."""
+    return {
+        "ask_id": plan.ask_id,
+        "plan_id": plan.plan_id,
+        "requests_digest": built.requests_digest,
+        "shard": 0,
+        "of": 1,
+        "attempt": attempt,
+        "started": started,
+    }
 
 
 def attempts(files: Sequence[JournalFile]) -> list[Attempt]:
     """What each attempt's journal says of itself; one that was cut off has no end, and says so."""
-    return [_attempt(file, number) for number, file in enumerate(files) if file.header]
+    return [_attempt(file) for file in files if file.header]
 
 
-def _attempt(file: JournalFile, number: int) -> Attempt:
-    end = file.end or {"ended": CUT_OFF.model_dump(), "engine": file.header["loaded"]}
-    return Attempt.model_validate(
-        {
-            "number": number,
-            "journal": f"journal/{file.path.name}",
-            "head": file.head,
-            "frames": file.frames,
-            "responses": file.responses,
-            "torn_bytes": file.torn,
-            "started": file.header["started"],
-            "ended": end["ended"],
-            "environment": file.header["environment"],
-            "engine": end["engine"],
-        }
-    )
+def _attempt(file: JournalFile) -> Attempt:
+    cut_off = CUT_OFF.model_dump()
+    try:
+        end = file.end or {"ended": cut_off, "engine": file.header["loaded"], "during": cut_off}
+        return Attempt.model_validate(_described(file, end))
+    except (KeyError, ValidationError) as error:
+        raise VerificationFailed(
+            "the journal does not say on what it was answered",
+            where=str(file.path),
+            do="start in a new folder with --new",
+        ) from error
+
+
+def _described(file: JournalFile, end: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "number": attempt_number(file.path),
+        "journal": f"journal/{file.path.name}",
+        "head": file.head,
+        "frames": file.frames,
+        "responses": file.responses,
+        "torn_bytes": file.torn,
+        "started": file.header["started"],
+        "ended": end["ended"],
+        "environment": file.header["environment"],
+        "during": end["during"],
+        "engine": end["engine"],
+        "adopted_from": file.header.get("adopted_from"),
+    }
 
 
 def _check(op: Op, built: Built, responses: list[Response]) -> None:
@@ -129,6 +158,13 @@ def _check(op: Op, built: Built, responses: list[Response]) -> None:
             where=f"op {op.index} of task {op.task}",
             do="report this: it is a defect of the engine",
         )
+    for response in responses:
+        if isinstance(response, Loglikelihood) and not isfinite(response.loglikelihood):
+            raise MachineError(
+                f"the engine says that a log-likelihood is {response.loglikelihood}",
+                where=f"op {op.index} of task {op.task}",
+                do="use `dtype: float32`; if it stays, the weights are broken",
+            )
 
 
 @dataclass

@@ -4,7 +4,7 @@ Adapters live in sources/, suites/, engines/, observe/ and cli/; wire.py picks t
 handed a port and never imports an adapter.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,6 +172,12 @@ class Engine(Protocol):
     What it is: `pin_model`, `pin`. What it does: `render`, `encode`, `ops`, `answer`. What it did: `observed`.
     """
 
+    device: str  # cpu, cuda:0 …: where, in no id
+
+    def device_uuid(self) -> str | None:
+        """The GPU's uuid, to find it among the driver's; None where there is none."""
+        ...
+
     def pin_model(self, progress: Progress) -> ModelPin:
         """Hashes of everything that makes the model that model."""
         ...
@@ -200,6 +206,10 @@ class Engine(Protocol):
         """Expected peak memory for weights, cache and activations; None if it cannot be told."""
         ...
 
+    def free_bytes(self) -> int | None:
+        """Memory that is free on the device now; None if it cannot be told, or no model will be loaded."""
+        ...
+
     def load(self, progress: Progress) -> None:
         """Loads the weights. Raises MachineError."""
         ...
@@ -216,8 +226,15 @@ class Engine(Protocol):
 class Observer(Protocol):
     """Looks at the machine."""
 
-    def probes(self) -> Iterable[Probe]:
-        """One value or reason for each row of the table of probes."""
+    def start(self, device: str, device_uuid: str | None, salt: str) -> list[Probe]:
+        """What the machine is, before the model is loaded; and begins to watch it.
+
+        Raises MachineError if the run claims a GPU that the driver's library cannot tell of.
+        """
+        ...
+
+    def end(self) -> list[Probe]:
+        """What was seen meanwhile: energy, clocks, throttling, strangers on the GPU. Stops watching."""
         ...
 
 

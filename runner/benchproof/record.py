@@ -66,12 +66,12 @@ def assemble(
             attempts=list(attempts),
             answers_digest=answers_digest(built.requests, answers),
             requests_digest=built.requests_digest,
-            resumed=len(attempts) > 1,
+            resumed=len([attempt for attempt in attempts if attempt.adopted_from is None]) > 1,
             mixed_hardware=len({_hardware(attempt) for attempt in attempts}) > 1,
         ),
         results=scores.results,
         files=list(files),
-        warnings=_warnings(spec, plan, tokens, scores, resolved.notes, left_out),
+        warnings=_warnings(plan, tokens, scores, resolved.notes, left_out, attempts),
         left_out=left_out,
         unknowns=[],
         publisher=spec.publisher or NO_PUBLISHER,
@@ -140,17 +140,17 @@ def _tokens(built: Built, answers: Mapping[str, Response]) -> list[Tokens]:
 
 def _hardware(attempt: Attempt) -> str:
     """What must be equal in all attempts before bits may be claimed."""
-    keep = ("machine", "cpu_model", "gpus", "driver")
+    keep = ("machine", "cpu_model", "driver", "gpu_name", "gpu_uuid_sha256", "gpu_mig")
     return repr([(probe.name, probe.value) for probe in attempt.environment if probe.name in keep])
 
 
 def _warnings(
-    spec: RunSpec,
     plan: Plan,
     tokens: Sequence[Tokens],
     scores: Scores,
     notes: Sequence[str],
     left_out: Sequence[Mapping[str, str]],
+    attempts: Sequence[Attempt],
 ) -> list[Warned]:
     found = [Warned(code="note", severity="info", where="benchmark", message=note) for note in notes]
     for task in plan.ask.tasks:
@@ -206,6 +206,17 @@ def _warnings(
                 message=f"the checkpoint's generation_config says {setting}; it is not applied",
             )
         )
+    for attempt in attempts:
+        if attempt.adopted_from is not None:
+            message = (
+                f"answers were adopted from the run of plan {attempt.adopted_from['plan_id'][:12]}: no bits are claimed"
+            )
+            found.append(
+                Warned(code="adopted", severity="warn", where=attempt.journal, message=message, count=attempt.responses)
+            )
+    if len({_hardware(attempt) for attempt in attempts}) > 1:
+        message = "attempts ran on different hardware: no bits are claimed"
+        found.append(Warned(code="mixed_hardware", severity="warn", where="attempts", message=message))
     for left in left_out:
         found.append(Warned(code="left_out", severity="serious", where=left["task"], message=left["detail"]))
     return found

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchproof import build, infer, record, resolve, score
+from benchproof import build, infer, preflight, record, resolve, score
+from benchproof.adopt import adopt
 from benchproof.ports import Engine, Harness, Observer, Progress, Source
+from benchproof.schema.plan import Plan
 from benchproof.schema.record import Record
 from benchproof.schema.spec import RunSpec, TaskAsk
 from benchproof.store import folder as folders
@@ -47,11 +49,20 @@ class Watch:
 
 
 def run(
-    spec: RunSpec, spec_bytes: bytes, tasks: Sequence[TaskAsk], world: World, *, out: Path | None, name: str, new: bool
+    spec: RunSpec,
+    spec_bytes: bytes,
+    tasks: Sequence[TaskAsk],
+    world: World,
+    *,
+    out: Path | None,
+    name: str,
+    new: bool = False,
+    adopt_from: Path | None = None,
 ) -> tuple[Record, Path]:
     """One run, or the rest of an interrupted one; returns its record and its folder.
 
     out: the run folder; None: results/<name>-<first 12 of the plan id>. new: take the next free folder.
+    adopt_from: a run folder whose answers are taken over where it measured the same.
     Raises BenchproofError; what was acknowledged stays in the folder, and the same command goes on there.
     """
     watch = Watch(world.now)
@@ -72,11 +83,12 @@ def run(
             built = build.build(plan, harness=world.harness, engine=world.engine, progress=world.progress)
             files = build.write_requests(built, folder, world.progress)
         found = infer.find_answers(plan, built, folder)
+        if adopt_from is not None:
+            taken = adopt(plan, built, found, adopt_from, folder, lambda: timestamp(world.wall()))
+            world.progress.say(f"adopted {taken} answers from {adopt_from}")
+            found = infer.find_answers(plan, built, folder)
         if resumed:
-            missing = sum(len(op.requests) for op in infer.missing_ops(built, found.answers))
-            world.progress.say(
-                f"resuming plan {plan.plan_id[:12]}: {len(built.requests) - missing} answers found, {missing} missing"
-            )
+            _say_what_is_found(plan, built, found, world.progress)
         if infer.missing_ops(built, found.answers):
             _attempt(resolved, built, found, folder, world, watch)
         journals = [read_journal(path) for path in sorted((folder / "journal").glob("*.journal"))]
@@ -108,22 +120,35 @@ def _attempt(
     resolved: resolve.Resolved, built: build.Built, found: infer.Found, folder: Path, world: World, watch: Watch
 ) -> None:
     """Loads the model and answers what is missing."""
-    environment = list(world.observer.probes())
-    with watch.time("load"):
-        world.engine.load(world.progress)
-    with watch.time("infer"):
-        infer.infer(
-            resolved.plan,
-            built,
-            found,
-            engine=world.engine,
-            harness=world.harness,
-            folder=folder,
-            progress=world.progress,
-            now=world.now,
-            wall=lambda: timestamp(world.wall()),
-            environment=environment,
-        )
+    ops = infer.missing_ops(built, found.answers)
+    preflight.check_memory(world.engine.memory_bytes(ops), world.engine.free_bytes())
+    preflight.check_disk(folder, built)
+    environment = world.observer.start(world.engine.device, world.engine.device_uuid(), resolved.plan.plan_id)
+    try:
+        with watch.time("load"):
+            world.engine.load(world.progress)
+        with watch.time("infer"):
+            infer.infer(
+                resolved.plan,
+                built,
+                found,
+                engine=world.engine,
+                harness=world.harness,
+                folder=folder,
+                progress=world.progress,
+                now=world.now,
+                wall=lambda: timestamp(world.wall()),
+                environment=environment,
+                finish=world.observer.end,
+            )
+    finally:
+        world.observer.end()
+
+
+def _say_what_is_found(plan: Plan, built: build.Built, found: infer.Found, progress: Progress) -> None:
+    missing = sum(len(op.requests) for op in infer.missing_ops(built, found.answers))
+    torn = f"; {found.torn} bytes of a torn tail ignored" if found.torn else ""
+    progress.say(f"resuming: {len(built.requests) - missing} answers found, {missing} missing{torn}")
 
 
 def timestamp(moment: datetime) -> str:

@@ -13,7 +13,7 @@ from benchproof.ports import ModelFiles, Op
 from benchproof.report.progress import Silent
 from benchproof.schema.request import Encoded, Generation, Request
 from benchproof.schema.response import Generated, Loglikelihood, Response
-from benchproof.schema.spec import EngineAsk, ModelAsk, ThinkingAsk
+from benchproof.schema.spec import EngineAsk, ModelAsk
 from fakes.models import make_model
 from fakes.plans import a_choice, a_generation
 
@@ -31,7 +31,7 @@ def an_engine(folder: Path, *, seed: int = 1234, model: dict[str, Any] | None = 
     settings: dict[str, Any] = {"dtype": "float32", "token_budget": 256, "generation_batch": 4}
     engine = EngineAsk(**(settings | asked))
     ask = ModelAsk(path="x", **(model or {}))
-    return HfEngine(ModelFiles(folder, "tiny", None, None), ask, engine, ThinkingAsk(), "cpu", seed)
+    return HfEngine(ModelFiles(folder, "tiny", None, None), ask, engine, "cpu", seed)
 
 
 def text(number: int, words: int) -> str:

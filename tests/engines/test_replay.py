@@ -11,7 +11,7 @@ from benchproof.errors import MissingInput, VerificationFailed
 from benchproof.ports import ModelFiles, Op
 from benchproof.report.progress import Silent
 from benchproof.schema.response import Response
-from benchproof.schema.spec import EngineAsk, ModelAsk, ThinkingAsk
+from benchproof.schema.spec import EngineAsk, ModelAsk
 from benchproof.schema.unknown import Unknown
 from benchproof.store.journal import JournalWriter
 from fakes.models import make_model
@@ -28,7 +28,7 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> Replay:
 
     def make(folder: Path) -> ReplayEngine:
         asked = EngineAsk(name="replay", journal=str(folder), dtype="float32")
-        return ReplayEngine(ModelFiles(model, "tiny", None, None), ModelAsk(path="x"), asked, ThinkingAsk())
+        return ReplayEngine(ModelFiles(model, "tiny", None, None), ModelAsk(path="x"), asked, "cpu")
 
     return make
 

@@ -26,6 +26,10 @@ class CountingEngine:
     before: Callable[[Op], None] = lambda op: None  # called before each op: may raise
     asked: list[Op] = field(default_factory=list)  # every op that was answered
     loads: int = 0
+    device: str = "cpu"
+
+    def device_uuid(self) -> str | None:
+        return None
 
     def pin_model(self, progress: Progress) -> ModelPin:
         return a_model_pin()
@@ -54,6 +58,9 @@ class CountingEngine:
         )
 
     def memory_bytes(self, ops: Sequence[Op]) -> int | None:
+        return None
+
+    def free_bytes(self) -> int | None:
         return None
 
     def load(self, progress: Progress) -> None:

@@ -8,13 +8,11 @@ from benchproof.schema.observed import EngineObserved
 from benchproof.schema.plan import EnginePin, ModelPin
 from benchproof.schema.request import Encoded, Request
 from benchproof.schema.response import Generated, Loglikelihood, Response
-from benchproof.schema.unknown import Unknown
+from fakes.counting import CountingEngine
 from fakes.plans import a_model_pin, an_engine_pin
 
 Answer = float | str  # a log-likelihood, or a text
 Table = Mapping[tuple[str, str], Answer] | Callable[[Request], Answer]
-
-FAKE = Unknown(unknown="not_applicable", detail="a table of answers, not a model")
 
 
 class TableEngine:
@@ -28,6 +26,11 @@ class TableEngine:
         self._table, self._max_length, self._rows = table, max_length, rows
         self.loaded = False
         self.asked: list[Request] = []  # in the order of the answers
+
+    device = "cpu"
+
+    def device_uuid(self) -> str | None:
+        return None
 
     def pin_model(self, progress: Progress) -> ModelPin:
         return a_model_pin()
@@ -64,6 +67,9 @@ class TableEngine:
     def memory_bytes(self, ops: Sequence[Op]) -> int | None:
         return None
 
+    def free_bytes(self) -> int | None:
+        return None
+
     def load(self, progress: Progress) -> None:
         self.loaded = True
 
@@ -73,18 +79,7 @@ class TableEngine:
         return [self._answered(requests[i]) for i in op.requests]
 
     def observed(self) -> EngineObserved:
-        return EngineObserved(
-            model_class=FAKE,
-            dtype_loaded=FAKE,
-            parameters_loaded=FAKE,
-            device=FAKE,
-            attention=FAKE,
-            threads=FAKE,
-            determinism=[],
-            forward_tokens=0,
-            generated_tokens=0,
-            peak_bytes=FAKE,
-        )
+        return CountingEngine().observed()  # no model either
 
     def _encoded(self, request: Request) -> Encoded:
         context, continuation = (tuple(map(ord, text or "")) for text in (request.context, request.continuation))

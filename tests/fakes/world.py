@@ -1,6 +1,6 @@
 """A whole run without a model or a library: the real main path over tables."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -36,9 +36,12 @@ class NoSource:
 class TwoProbes:
     """Implements ports.Observer: one thing known, one not."""
 
-    def probes(self) -> Iterable[Probe]:
-        yield Probe(name="machine", unit="", value="table")
-        yield Probe(name="driver", unit="", value=Unknown(unknown="not_applicable", detail="no GPU"))
+    def start(self, device: str, device_uuid: str | None, salt: str) -> list[Probe]:
+        driver = Unknown(unknown="not_applicable", detail="no GPU")
+        return [Probe(name="machine", unit="", value="table"), Probe(name="driver", unit="", value=driver)]
+
+    def end(self) -> list[Probe]:
+        return [Probe(name="gpu_samples", unit="", value=0)]
 
 
 def table_spec(*tasks: dict[str, Any], **more: Any) -> bytes:

@@ -20,7 +20,7 @@ from benchproof.engines.front import HfFront
 from benchproof.ports import ModelFiles
 from benchproof.schema.canonical import digest, sha256
 from benchproof.schema.plan import Plan
-from benchproof.schema.spec import EngineAsk, ModelAsk, ThinkingAsk
+from benchproof.schema.spec import EngineAsk, ModelAsk
 from fakes.smoke import GSM8K, MMLU, copy_model, copy_rows, resolved, two
 
 Spec = dict[str, Any]
@@ -225,7 +225,7 @@ def test_host_user_folder_and_caches_move_nothing(base: Plan, tmp_path: Path, mo
 def test_the_device_moves_nothing(base: Plan, tmp_path: Path) -> None:
     files = ModelFiles(copy_model(tmp_path / "model"), "x", None, None)
     asked = EngineAsk(dtype="float32", token_budget=1024, generation_batch=2)
-    front = HfFront(files, ModelAsk(path="x"), asked, ThinkingAsk(), "cuda:1", rehash=False)
+    front = HfFront(files, ModelAsk(path="x"), asked, "cuda:1")
     assert front.pin() == base.ask.engine
 
 
@@ -299,7 +299,7 @@ def expected_of(path: tuple[str, ...]) -> set[str]:
             return MARKED
         case ("ask", "model", "content", *_):
             return MEASUREMENT
-        case ("ask", "tasks", _, "dataset", "commit"):
+        case ("ask", "tasks", _, "dataset", "repo" | "config" | "commit"):  # where equal rows were found
             return PLAN
         case ("ask", "tasks", index, *_):
             return (OF_MMLU, OF_GSM8K)[int(index)]
@@ -365,7 +365,8 @@ def test_the_other_ids_can_be_recomputed_from_the_file_alone(base: Plan) -> None
     plan = json.loads(base.to_bytes())
     assert base.ask_id == digest(plan["ask"])
     ask, mark = plan["ask"]["tasks"][0], plan["mark"]["tasks"][0]
-    del ask["dataset"]["commit"]
+    for place in ("repo", "config", "commit"):
+        del ask["dataset"][place]
     benchmark = digest({"ask": ask, "mark": mark, "harness": plan["mark"]["harness"]})
     assert base.benchmark_id(MMLU) == benchmark
     assert base.measurement_id(MMLU) == digest({"benchmark": benchmark, "model": plan["ask"]["model"]["content"]})

@@ -5,8 +5,8 @@ Each comment names the mutant that the test was seen to die with.
 
 import math
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,7 @@ from benchproof.engines.hf import HfEngine
 from benchproof.errors import BadInput, BenchproofError, MachineError, VerificationFailed
 from benchproof.ports import Engine, ModelFiles
 from benchproof.report.progress import Silent
-from benchproof.run import World, run
-from benchproof.schema.observed import Probe
+from benchproof.run import run
 from benchproof.schema.record import Record
 from benchproof.schema.request import Generation, Request
 from benchproof.schema.spec import EngineAsk, ModelAsk, RunSpec, SuiteAsk, TaskAsk
@@ -30,18 +29,12 @@ from benchproof.suites.catalog import Catalog
 from benchproof.suites.lmeval import LmEval
 from fakes.engine import TableEngine
 from fakes.models import NO_SYSTEM_TEMPLATE, SMOKE, make_model
+from fakes.world import a_world
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
 MC = "mini_mmlu_kitchen_science"
 Ask = dict[str, Any]
-
-
-class NoMachine:
-    """Implements ports.Observer: nothing is looked at."""
-
-    def probes(self) -> Iterator[Probe]:
-        return iter(())
 
 
 def mini(name: str, limit: int | None = None, **more: Any) -> Ask:
@@ -54,17 +47,7 @@ def measure(tasks: list[Ask], engine: Engine, out: Path) -> Record:
     """A whole run with an engine of ours."""
     asks = [TaskAsk.model_validate(task) for task in tasks]
     spec = RunSpec.model_validate({"model": {"path": "table"}, "suite": SuiteAsk(tasks=asks)})
-    world = World(
-        engine=engine,
-        harness=LmEval(),
-        source=HubSource(),
-        observer=NoMachine(),
-        progress=Silent(),
-        model_name="table",
-        version="0",
-        now=lambda: 0.0,
-        wall=lambda: datetime(2026, 1, 1, tzinfo=UTC),
-    )
+    world = replace(a_world(engine, LmEval()), source=HubSource())
     return run(spec, b"spec", asks, world, out=out, name="table", new=False)[0]
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchproof.cli import init, measure, show
+from benchproof.cli import doctor, init, measure, show
 from benchproof.errors import BenchproofError, Interrupted
 
 DEBUG_VARIABLE = "BENCHPROOF_DEBUG"
@@ -57,6 +57,7 @@ def benchproof(
 init.register(app)
 measure.register(app)
 show.register(app)
+doctor.register(app)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""`benchproof plan` and `benchproof run`: signatures here, everything heavy inside."""
+"""`benchproof plan`, `run` and `resume`: signatures here, everything heavy inside."""
 
 import json
 import sys
@@ -19,6 +19,7 @@ SpecWord = Annotated[
 Suite = Annotated[str | None, typer.Option("--suite", help="With MODEL: name or path of a suite. [default: core]")]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1 … [default: a GPU if there is one]")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
+Rehash = Annotated[bool, typer.Option("--rehash", help="Hash the model's files again instead of remembering.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
@@ -41,6 +42,9 @@ def register(app: typer.Typer) -> None:
         epilog="\b\nExample:\n  benchproof run my.yaml --out results/mine\n"
         "  benchproof run mistralai/Mistral-7B-v0.1 --suite core --device cuda:0\n  benchproof run smoke",
     )(run)
+    app.command(
+        epilog="\b\nExample:\n  benchproof resume results/mistral-core-1f0c2a9b7d3e",
+    )(resume)
 
 
 def plan(
@@ -48,6 +52,7 @@ def plan(
     suite: Suite = None,
     samples: Annotated[int, typer.Option("--samples", min=0, help="Show this many prompts of each task.")] = 0,
     device: Device = None,
+    rehash: Rehash = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -60,7 +65,7 @@ def plan(
     from benchproof.report.progress import for_terminal
 
     question = read_question(spec, suite)
-    world = _world(question, device, for_terminal(quiet))
+    world = _world(question, device, for_terminal(quiet), rehash)
     resolved = resolve.resolve(
         question.spec,
         question.tasks,
@@ -87,6 +92,11 @@ def run(
     new: Annotated[
         bool, typer.Option("--new", help="Take the next free folder instead of going on in this one.")
     ] = False,
+    adopt: Annotated[
+        Path | None,
+        typer.Option("--adopt", metavar="RUN_DIR", help="Take over that run's answers where it measured the same."),
+    ] = None,
+    rehash: Rehash = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -94,38 +104,84 @@ def run(
 
     Prints the scores, and where the record is.
     """
-    from benchproof.cli.signals import stoppable
-    from benchproof.errors import Interrupted
-    from benchproof.report.progress import for_terminal
     from benchproof.store.folder import refuse_finished
 
     question = read_question(spec, suite)
     if out is not None and not new:
         refuse_finished(out)  # before minutes of work
+    _run(question, Where(out, device, new, adopt, rehash), as_json, quiet)
+
+
+def resume(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="The folder of an interrupted run.")],
+    device: Device = None,
+    rehash: Rehash = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Go on with an interrupted run, from its folder alone.
+
+    The folder may have been moved; a model named by a path is looked for where that path leads from here.
+    """
+    from benchproof.errors import MissingInput
+    from benchproof.store.folder import PLAN, SPEC, refuse_finished
+
+    refuse_finished(run_dir)
+    if not (run_dir / PLAN).is_file() or not (run_dir / SPEC).is_file():
+        raise MissingInput(
+            "no journal to resume: the folder holds no plan",
+            where=str(run_dir),
+            do="start it with `benchproof run SPEC`",
+        )
+    _run(read_question(str(run_dir / SPEC), None), Where(run_dir, device, False, None, rehash), as_json, quiet)
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where a run happens: nothing in here can move a score."""
+
+    out: Path | None
+    device: str | None
+    new: bool
+    adopt: Path | None
+    rehash: bool
+
+
+def _run(question: Question, where: Where, as_json: bool, quiet: bool) -> None:
+    from benchproof.cli.signals import stoppable
+    from benchproof.errors import Interrupted
+    from benchproof.report.progress import for_terminal
+
     progress = for_terminal(quiet)
     try:
         with stoppable():
-            _run(question, out, device, new, progress, as_json)
+            _measure(question, where, progress, as_json)
     except KeyboardInterrupt as error:
         log = next((note.removeprefix("log: ") for note in getattr(error, "__notes__", [])), None)
         folder = Path(log).parent if log else None
-        again = f"run it again with --out {folder}, without --new" if new else "run the same command again"
         raise Interrupted(
             "interrupted; every answer that was acknowledged is on disk" if folder else "interrupted before any answer",
             where=str(folder or ""),
-            do=f"{again}: it goes on where it stopped" if folder else "run the same command again",
+            do=f"go on with `benchproof resume {folder}`" if folder else "run the same command again",
         ) from error
 
 
-def _run(
-    question: Question, out: Path | None, device: str | None, new: bool, progress: "Progress", as_json: bool
-) -> None:
+def _measure(question: Question, where: Where, progress: "Progress", as_json: bool) -> None:
     from benchproof.report import tables
     from benchproof.run import run as run_plan
     from benchproof.store.folder import RECORD
 
-    world = _world(question, device, progress)
-    record, folder = run_plan(question.spec, question.data, question.tasks, world, out=out, name=question.name, new=new)
+    world = _world(question, where.device, progress, where.rehash)
+    record, folder = run_plan(
+        question.spec,
+        question.data,
+        question.tasks,
+        world,
+        out=where.out,
+        name=question.name,
+        new=where.new,
+        adopt_from=where.adopt,
+    )
     if as_json:
         _json(tables.summary(record) | {"folder": str(folder), "record": str(folder / RECORD)})
     else:
@@ -158,7 +214,7 @@ def read_question(word: str, suite: str | None) -> Question:
     return Question(spec, data, resolve_suite(spec.suite), name)
 
 
-def _world(question: Question, device: str | None, progress: "Progress") -> "World":
+def _world(question: Question, device: str | None, progress: "Progress", rehash: bool) -> "World":
     from benchproof import __version__
     from benchproof.store import log
     from benchproof.wire import make_world
@@ -171,7 +227,7 @@ def _world(question: Question, device: str | None, progress: "Progress") -> "Wor
         f"benchproof {__version__}: model {model}, suite {suite}, engine {spec.engine.name} {spec.engine.dtype}, "
         f"device {device or 'auto'}"
     )
-    return make_world(spec, device=device, progress=progress)
+    return make_world(spec, device=device, progress=progress, rehash=rehash)
 
 
 def _json(value: object) -> None:

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from transformers.dynamic_module_utils import get_class_from_dynamic_module
 
 from benchproof.engines import weights
 from benchproof.engines.batches import BATCHING, make_ops
+from benchproof.engines.determinism import WORKSPACE
 from benchproof.engines.tokens import Tokens
 from benchproof.errors import BadInput, MissingInput
 from benchproof.ports import ModelFiles, Op, Progress
@@ -76,11 +78,20 @@ class HfFront:
         ids = (self.tokenizer.pad_token_id, self.tokenizer.unk_token_id, self.tokenizer.eos_token_id)
         self.pad_id: int = next((i for i in ids if i is not None), 0)  # in lm-eval's order
 
+    def device_uuid(self) -> str | None:
+        """See ports.Engine.device_uuid. Asking starts CUDA, so what must be set before is set here too."""
+        if not self.device.startswith("cuda"):
+            return None
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", WORKSPACE)
+        return str(torch.cuda.get_device_properties(self.device).uuid)
+
     def pin_model(self, progress: Progress) -> ModelPin:
         """See ports.Engine.pin_model."""
         folder, files = self.files.folder, self.files
         generation = folder / "generation_config.json"
         template = self.tokenizer.chat_template if self.model_ask.chat_template == "model" else None
+        if isinstance(template, dict):  # several, by name
+            template = json.dumps(template, sort_keys=True)
         adapter = files.adapter.folder if files.adapter else None
         code = [path for place in (folder, *(p.folder for p in files.code)) for path in sorted(place.glob("*.py"))]
         parts = {"tokenizer": files.tokenizer, "adapter": files.adapter, "code": next(iter(files.code), None)}
@@ -93,6 +104,7 @@ class HfFront:
                 chat_template_sha256=None if template is None else text_sha256(template),
                 template_kwargs=dict(self.model_ask.template_kwargs),
                 system_prompt=self.model_ask.system_prompt,
+                thinking=self.thinking.model_dump(mode="json") if self.thinking.end_token else None,
                 adapter=self._pinned(_adapter_files(adapter), progress, "adapter") if adapter else [],
                 code=self._pinned(code, progress, "code") if self.model_ask.trust_remote_code else [],
                 quantisation=_quantisation(self.config),
@@ -120,7 +132,6 @@ class HfFront:
             device_map=self.engine_ask.device_map,
             max_length=self.max_length,
             batching=BATCHING,
-            thinking=self.thinking.model_dump(mode="json"),
             neutralised=self._neutralised(),
         )
 

@@ -13,7 +13,7 @@ LOOKBACK = 2  # tokens beyond a stop string's own: it may come in another tokeni
 
 
 def cut(text: str, until: Sequence[str]) -> str:
-    """The text before the first stop string, as lm-eval cuts it."""
+    """The text cut at each stop string in turn, as lm-eval cuts it: one that overlaps another may not be the first."""
     for stop in until:
         text = text.split(stop)[0]
     return text

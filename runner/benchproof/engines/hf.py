@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -39,6 +40,13 @@ class HfEngine(HfFront):
         self._model: Any = None
         self._determinism: list[Determinism] = []
         self._forward_tokens = self._generated_tokens = 0
+
+    def free_bytes(self) -> int | None:
+        """See ports.Engine.free_bytes: of the GPU, of all GPUs together, or of the machine."""
+        if not self.device.startswith("cuda"):
+            return _available_memory()
+        devices = range(torch.cuda.device_count()) if self.engine_ask.device_map == "balanced" else [self.device]
+        return sum(torch.cuda.mem_get_info(device)[0] for device in devices)
 
     def load(self, progress: Progress) -> None:
         """See ports.Engine.load."""
@@ -218,6 +226,15 @@ def checked_device(device: str) -> str:
 def best_device() -> str:
     """The first GPU if there is one, else the CPU; the run says which."""
     return "cuda:0" if torch.cuda.is_available() else "cpu"
+
+
+def _available_memory() -> int | None:
+    """MemAvailable: what can be had without swapping; None where /proc does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
 
 
 def _eos_ids(model: Any, tokenizer: Any) -> list[int]:

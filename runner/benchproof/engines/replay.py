@@ -43,6 +43,10 @@ class ReplayEngine(HfFront):
         answers = digest([self._answers[key].json_value() for key in sorted(self._answers)])
         return super().pin().model_copy(update={"name": "replay", "journal_sha256": answers})
 
+    def free_bytes(self) -> int | None:
+        """No model is loaded, so nothing has to fit."""
+        return None
+
     def load(self, progress: Progress) -> None:
         """Nothing to load."""
         progress.say(f"replaying {len(self._answers)} answers")

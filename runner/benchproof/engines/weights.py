@@ -117,8 +117,10 @@ def _check_size(file: Path) -> None:
     try:
         with file.open("rb") as handle:
             (length,) = HEADER_LENGTH.unpack(handle.read(HEADER_LENGTH.size))
-            header = json.loads(handle.read(length)) if length < size else None
-        ends = [entry["data_offsets"][1] for name, entry in (header or {}).items() if name != "__metadata__"]
+            header = json.loads(handle.read(length)) if length < size else {}
+        if not isinstance(header, dict):
+            raise ValueError("the header is no mapping")
+        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
         expected = HEADER_LENGTH.size + length + max(ends, default=0)
     except (struct.error, ValueError, KeyError, TypeError) as error:
         raise MissingInput("not a safetensors file", where=file.name, do="download it again") from error

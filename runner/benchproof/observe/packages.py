@@ -19,9 +19,10 @@ def distributions() -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for item in importlib.metadata.distributions():
         metadata = item.metadata  # parsed at every access
-        name = metadata["Name"]
-        if name and name not in found:
-            found[name] = {"version": metadata["Version"], "origin": origin(item)}
+        if not metadata or "Name" not in metadata or "Version" not in metadata:
+            continue  # what a broken uninstall left behind: nothing that could be imported
+        if metadata["Name"] not in found:
+            found[metadata["Name"]] = {"version": metadata["Version"], "origin": origin(item)}
     return {name: found[name] for name in sorted(found, key=str.lower)}
 
 

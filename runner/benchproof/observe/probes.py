@@ -149,10 +149,6 @@ class Machine:
             self._nvml = self._gpu = NotKnown("not_applicable", "the attempt is over")
         return self._ended
 
-    def probes(self) -> Iterator[Probe]:
-        """The port as it was: a look at a CPU run. Goes when run.py calls `start` and `end`."""
-        yield from self.start("cpu", None, "")
-
     @property
     def nvml(self) -> Nvml:
         """Raises NotKnown where there is none."""

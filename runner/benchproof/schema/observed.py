@@ -59,5 +59,7 @@ class Attempt(Pinned):
     torn_bytes: int  # of an unacknowledged tail: ignored
     started: str  # RFC 3339 UTC
     ended: Known[str]
-    environment: list[Probe]
+    environment: list[Probe]  # before the model was loaded
+    during: Known[list[Probe]]  # from then until the end
     engine: EngineObserved
+    adopted_from: dict[str, Any] | None = None  # plan_id and journals (name, head) of the run that answered

@@ -45,6 +45,7 @@ class ModelContent(Pinned):
     chat_template_sha256: str | None  # None: none is applied
     template_kwargs: dict[str, bool | int | str]
     system_prompt: str | None
+    thinking: dict[str, Any] | None  # end_token and count_truncated of a model that reasons first
     adapter: list[FilePin]
     code: list[FilePin]  # Python that the model brings and that is run
     quantisation: dict[str, Any] | None  # as the checkpoint's config says
@@ -77,13 +78,12 @@ class EnginePin(Pinned):
     device_map: Literal["single", "balanced"]
     max_length: int  # tokens of context the model takes
     batching: str  # name and version of the algorithm that makes the ops
-    thinking: dict[str, Any]  # end_token, count_truncated
     neutralised: list[str]  # settings of the model's generation_config that are not applied
     journal_sha256: str | None = None  # replay: digest of the answers that are replayed
 
 
 class DatasetPin(Pinned):
-    """Rows by content; `commit` says where they were found, and is in no benchmark id."""
+    """Rows by content. `repo`, `config` and `commit` say where they were found, and are in no benchmark id."""
 
     repo: str  # owner/name on the Hub, or `rows` for a folder of rows
     config: str | None
@@ -208,7 +208,8 @@ class Plan(Pinned):
     def benchmark_id(self, task: str) -> str:
         """Equal ids mean the same questions, asked and marked the same way."""
         ask = self.task_ask(task).json_value()
-        del ask["dataset"]["commit"]  # rows are pinned by content; a README may change
+        for place in ("repo", "config", "commit"):  # rows are pinned by content: a mirror of them is the same
+            del ask["dataset"][place]
         mark = self.task_mark(task).json_value()
         return digest({"ask": ask, "mark": mark, "harness": self.mark.harness})
 

@@ -38,6 +38,12 @@ def attempt_name(shard: int, of: int, attempt: int) -> str:
     return f"shard-{shard:03d}-of-{of:03d}.attempt-{attempt}.journal"
 
 
+def attempt_number(path: Path) -> int:
+    """The number in an attempt's file name; -1 for a name that is none of ours."""
+    match = re.search(r"attempt-(\d+)\.journal$", path.name)
+    return int(match[1]) if match else -1
+
+
 def _link(previous: bytes, body: bytes) -> bytes:
     return hashlib.sha256(previous + body).digest()
 
