@@ -103,7 +103,7 @@ class TaskPins:
     groups: list[GroupPin]
     headlines: list[Headline]
     left_out: list[tuple[LeftOut, str]]  # with the reason in words
-    notes: list[str]  # what a reader of the scores should know about these tasks
+    notes: list[tuple[str, str]]  # benchmark, and what a reader of its scores should know
 
 
 class Harness(Protocol):

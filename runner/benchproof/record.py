@@ -148,11 +148,11 @@ def _warnings(
     plan: Plan,
     tokens: Sequence[Tokens],
     scores: Scores,
-    notes: Sequence[str],
+    notes: Sequence[tuple[str, str]],
     left_out: Sequence[Mapping[str, str]],
     attempts: Sequence[Attempt],
 ) -> list[Warned]:
-    found = [Warned(code="note", severity="info", where="benchmark", message=note) for note in notes]
+    found = [Warned(code="note", severity="info", where=benchmark, message=note) for benchmark, note in notes]
     for task in plan.ask.tasks:
         if task.limit is not None and task.n_docs < task.dataset.n_docs:
             found.append(

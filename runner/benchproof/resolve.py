@@ -15,7 +15,7 @@ class Resolved:
 
     plan: Plan
     left_out: list[dict[str, str]]  # task, code, detail
-    notes: list[str]
+    notes: list[tuple[str, str]]  # benchmark, note
 
 
 def resolve(

@@ -103,7 +103,7 @@ def traps() -> Any:
         "categories": [len(categories), len(set(categories)), categories.count(None)],
         "biggest category": max(set(map(str, categories)), key=categories.count),
         "categories pinned": [pin.categories_sha256 is not None for pin in questions.marks],
-        "notes": pins.notes,
+        "notes": [note for _, note in pins.notes],
         "mmlu without shots": plan({"task": "mmlu_anatomy", "limit": 1}).ask.tasks[0].num_fewshot,
         "plans equal": first.plan_id == again.plan_id,
         "plan": first.to_bytes().decode(),
@@ -141,7 +141,7 @@ def whole_mmlu() -> Any:
         "docs": sum(pin.dataset.n_docs for pin in pins.asks),
         "requests": sum(len(doc.requests) for pin in pins.asks for doc in harness.build(pin.task, None)),
         "groups": {pin.name: len(pin.tasks) for pin in pins.groups},
-        "notes": pins.notes,
+        "notes": [note for _, note in pins.notes],
         "headline": [[h.target, h.metric] for h in pins.headlines],
     }
 

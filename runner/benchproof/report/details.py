@@ -11,6 +11,7 @@ from benchproof.schema.plan import DatasetPin
 from benchproof.schema.record import Record
 from benchproof.schema.unknown import Unknown
 
+FEW_PATHS = 4  # of equal unknowns; all of them are in --json
 FEW_TASKS = 24  # more tasks than these have their ids in --json only
 
 
@@ -36,6 +37,15 @@ def _pins(record: Record) -> None:
     )
     template = model.content.chat_template_sha256
     out(f"          chat template {short(template) if template else 'none'}")
+    for part, origin in model.origins.items():
+        out(f"          {part} from {origin}")
+    for what, files in (("adapter", model.content.adapter), ("code that was run", model.content.code)):
+        if files:
+            out(f"          {what}: {', '.join(f'{pin.path} {short(pin.sha256)}' for pin in files)}")
+    if model.content.quantisation:
+        out(f"          quantised: {model.content.quantisation.get('quant_method', 'see --json')}")
+    if model.content.thinking:
+        out(f"          reasons first, until {model.content.thinking['end_token']!r}")
     for line in _datasets(record):
         out(f"  data    {line}")
     harness = {**record.effective.mark.harness, **record.effective.mark.packages, **record.effective.ask.packages}
@@ -118,9 +128,12 @@ def _attempt(attempt: Attempt) -> None:
     refused = [d for d in engine.determinism if _known(d.asked) != _known(d.granted)]
     for flag in refused:
         out(f"    {flag.flag}: asked {_known(flag.asked)}, granted {_known(flag.granted)}")
-    known = [probe for probe in attempt.environment if not _is_unknown(probe.value)]
+    if attempt.adopted_from is not None:
+        out(f"    adopted from the run of plan {short(attempt.adopted_from['plan_id'])}")
+    probes = [*attempt.environment, *([] if isinstance(attempt.during, Unknown) else attempt.during)]
+    known = [probe for probe in probes if not _is_unknown(probe.value)]
     table([(f"    {probe.name}", _probe(probe)) for probe in known])
-    unknown = by_key((_known(probe.value), probe.name) for probe in attempt.environment if _is_unknown(probe.value))
+    unknown = by_key((_known(probe.value), probe.name) for probe in probes if _is_unknown(probe.value))
     for reason, names in unknown.items():
         out(f"    {reason}: {', '.join(names)}")
 
@@ -167,4 +180,5 @@ def _warnings(record: Record) -> None:
         out("\nunknown", bold=True)
         reasons = by_key((f"{item.code}: {item.detail}", item.path) for item in record.unknowns)
         for reason, paths in reasons.items():
-            out(f"  {reason}: {', '.join(paths)}")
+            more = f" and {len(paths) - FEW_PATHS} more" if len(paths) > FEW_PATHS else ""
+            out(f"  {reason}: {', '.join(paths[:FEW_PATHS])}{more}")

@@ -25,7 +25,7 @@ def as_json(resolved: Resolved, built: Built, memory: int | None, samples: int) 
         "op_tokens": sum(op.cost for op in built.ops),
         "expected_memory_bytes": memory,
         "left_out": resolved.left_out,
-        "notes": resolved.notes,
+        "notes": [{"benchmark": benchmark, "note": note} for benchmark, note in resolved.notes],
         "samples": [_sample(doc, built) for doc in _samples(built, samples)],
         "plan": plan.model_dump(mode="json", by_alias=True),
     }
@@ -145,8 +145,8 @@ def _warnings(resolved: Resolved, built: Built) -> Iterator[str]:
             )
     for setting in plan.ask.engine.neutralised:
         yield f"warning: the checkpoint's generation_config says {setting}; it is not applied"
-    for note in resolved.notes:
-        yield f"note: {note}"
+    for benchmark, note in resolved.notes:
+        yield f"note on {benchmark}: {note}"
     for left in resolved.left_out:
         yield f"left out: {left['task']} ({left['code']}): {left['detail']}"
 

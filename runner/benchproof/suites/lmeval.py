@@ -169,9 +169,9 @@ class LmEval:
         known = truthfulqa.categories(rows)
         return [truthfulqa.category_of(doc, known) for doc in loaded.task.eval_docs]
 
-    def _notes(self) -> list[str]:
+    def _notes(self) -> list[tuple[str, str]]:
         """Facts of the benchmarks in this run, and doc counts that are not the published ones."""
-        notes = [note for benchmark in self._benchmarks() for note in benchmark.notes]
+        notes = [(benchmark.name, note) for benchmark in self._benchmarks() for note in benchmark.notes]
         for benchmark in self._benchmarks():
             for target, expected in benchmark.docs.items():
                 members = (
@@ -180,7 +180,7 @@ class LmEval:
                 pinned = [self._loaded[name].pin for name in members if name in self._loaded]
                 count = sum(pin.dataset.n_docs for pin in pinned if pin is not None)
                 if pinned and count != expected:
-                    notes.append(f"{target} has {count} docs here, {expected} where it was published")
+                    notes.append((benchmark.name, f"{target} has {count} docs here, {expected} where it was published"))
         return notes
 
     def _benchmarks(self) -> list[Benchmark]:
