@@ -111,7 +111,7 @@ def traps() -> Any:
         "shots of bigbench": guarded(lambda: load({"task": "bigbench_snarks_multiple_choice", "num_fewshot": 2})),
         "more shots than rows": guarded(lambda: load({"task": "mmlu_anatomy", "num_fewshot": 6})),
         "unknown branch": guarded(lambda: load({"task": "gsm8k", "revision": "no-such-branch"})),
-        "unknown commit": guarded(lambda: load({"task": "gsm8k", "revision": "0" * 40})),
+        "unknown commit": guarded(lambda: load({"task": "gsm8k", "revision": "0" * 40}, {"task": "truthfulqa_mc1"})),
         "unsafe code": guarded(lambda: load({"task": "humaneval"})),
         "code imported": sorted(name for name in sys.modules if name == "evaluate" or "humaneval" in name),
     }

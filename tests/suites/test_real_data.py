@@ -22,14 +22,14 @@ def test_a_task_built_twice_asks_the_same(facts: Facts) -> None:
     assert len(set(facts("traps")["built twice"])) == 1
 
 
-# Mutant: build from the limit backwards, or with `samples=` instead of `limit=`.
+# Mutant: as above.
 def test_a_limit_asks_the_first_requests_of_a_longer_run(facts: Facts) -> None:
     found = facts("traps")
     assert len(found["four"]) == 4
     assert found["twelve"][:4] == found["four"]
 
 
-# Mutant: a cache in _cache_templates that forgets the template (one entry for all).
+# Mutant: templates stripped of their last line break before they are compiled.
 def test_compiled_templates_ask_the_same_requests_as_the_harness(facts: Facts) -> None:
     plain, cached = dict(facts("templates", "no")), dict(facts("templates", "yes"))
     assert (plain.pop("cached"), cached.pop("cached")) == (False, True)
@@ -37,7 +37,7 @@ def test_compiled_templates_ask_the_same_requests_as_the_harness(facts: Facts) -
     assert cached == plain
 
 
-# Mutant: join on the row's number, or on the exact question (one fails: VerificationFailed).
+# Mutant: join on the exact question: one fails.
 def test_each_of_truthfulqas_questions_has_one_of_38_categories(facts: Facts) -> None:
     found = facts("traps")
     assert found["categories"] == [817, 38, 0]
@@ -46,19 +46,18 @@ def test_each_of_truthfulqas_questions_has_one_of_38_categories(facts: Facts) ->
     assert not [note for note in found["notes"] if "docs here" in note]
 
 
-# Mutant: `default_num_fewshot == 0` ignored, as the harness does with a line in its log.
+# Mutants: benchmark.shots not looked at; no comparison with the rows there are.
 @pytest.mark.parametrize("name", ["shots of truthfulqa", "shots of bigbench", "more shots than rows"])
 def test_shots_that_cannot_be_honoured_are_refused(name: str, facts: Facts) -> None:
     assert facts("traps")[name]["error"] == "BadInput"
     assert facts("traps")[name]["exit"] == 2
 
 
-# Mutant: the shots pinned from what was asked: None, where the harness runs 0.
 def test_the_shots_of_the_plan_are_the_loaded_tasks(facts: Facts) -> None:
     assert facts("traps")["mmlu without shots"] == 0
 
 
-# Mutant: OSError let through by the catalog: a traceback and exit 70.
+# Mutants: OSError let through by the catalog (exit 70); taken for a broken member, so that the others go on.
 @pytest.mark.parametrize("name", ["unknown branch", "unknown commit"])
 def test_a_revision_that_the_data_do_not_have_is_missing_input(name: str, facts: Facts) -> None:
     assert facts("traps")[name]["error"] == "MissingInput"
@@ -71,7 +70,7 @@ def test_a_task_that_runs_generated_code_is_refused_before_its_own_code_is_impor
     assert facts("traps")["code imported"] == []
 
 
-# Mutant: the harness's own dump in pins.described: addresses and folders of this machine.
+# Mutant: functions in pins.described by their repr, which holds an address.
 def test_two_plans_of_the_same_are_equal_and_hold_no_place_of_this_machine(
     facts: Facts, hub_env: dict[str, str]
 ) -> None:
@@ -166,7 +165,7 @@ def test_an_older_revision_from_the_cache_is_not_taken_for_the_pinned_one(two_re
     assert "another revision" in refused["what"]
 
 
-# Mutant: `main` passed on to `datasets`, which then serves whatever is newest in the cache.
+# Mutant: `main` passed on to `datasets`, which serves whatever is newest in the cache.
 def test_a_branch_offline_is_the_commit_that_the_cache_knows_or_an_error(two_revisions: dict[str, Any]) -> None:
     found = two_revisions["main offline"]
     assert found.get("exit") == 3 or found == two_revisions["old online"]

@@ -211,6 +211,6 @@ def _manager(folders: list[Path]) -> TaskManager:
 
 
 def _one_line(error: Exception) -> str:
-    """The error's first line, local paths taken out: it goes into the record."""
-    text = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    """The error's first line, local paths and long lists taken out: it goes into the record."""
+    text = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}".partition(" Available")[0]
     return re.sub(r"(/[\w.\-]+){2,}", "<path>", text)[:300]
