@@ -14,7 +14,7 @@ CODE := runner tests scripts benchmarks
 OFFLINE := HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1
 
 .PHONY: help setup smoke test check style types layers format golden bench \
-	campaign-equality campaign-wheel lock clean
+	campaign-equality campaign-kill campaign-slurm campaign-wheel gpu-check lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -59,8 +59,17 @@ bench: setup ## speed: start-up, and building MMLU's requests (with the data of 
 	$(BIN)/python benchmarks/startup.py
 	PYTHONPATH=tests $(BIN)/python benchmarks/building.py
 
-campaign-equality: setup ## slow, not in check: tests marked `campaign`, such as equality with the harness's own path
-	$(BIN)/python -m pytest -m campaign
+campaign-equality: setup ## slow, not in check: equality with the harness's own path, and other tests marked `campaign`
+	$(BIN)/python -m pytest -m campaign --ignore tests/path/test_kill.py
+
+campaign-kill: setup ## slow, not in check: 200 runs killed with SIGKILL at random moments and resumed
+	$(OFFLINE) $(BIN)/python -m pytest -m campaign tests/path/test_kill.py
+
+campaign-slurm: setup ## slow, root: a run that a real one-node Slurm cuts twice (with `shared` beside the checkout)
+	$(OFFLINE) PYTHONPATH=tests $(BIN)/python tests/campaigns/slurm.py
+
+gpu-check: ## on a machine with a GPU: what only a GPU can show, as one JSON document (docs/gpu.md)
+	$(OFFLINE) $(or $(wildcard $(BIN)/python),$(PYTHON)) scripts/gpu_check.py $(ARGS)
 
 campaign-wheel: setup ## slow, not in check: the built wheel in a fresh environment and an empty folder
 	rm -rf build/wheel

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from benchproof.wire import quiet_libraries
 from fakes.hub import hub_environment, local_hub
+
+quiet_libraries()  # as in a fresh process: before any test module imports a library that reads these variables
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,8 @@ from benchproof.infer import Found, journal_header, missing_ops
 from benchproof.schema.canonical import sha256, strict_loads
 from benchproof.schema.plan import Plan
 from benchproof.schema.unknown import Unknown
-from benchproof.store.folder import PLAN
-from benchproof.store.journal import JournalFile, JournalWriter, attempt_name, merge, read_journal
+from benchproof.store.folder import JOURNAL, PLAN
+from benchproof.store.journal import JournalFile, JournalWriter, attempt_name, journal_paths, merge, read_journal
 
 ELSEWHERE = Unknown(unknown="not_applicable", detail="the answers were given in another run, whose journals are named")
 
@@ -68,7 +68,7 @@ def _read(source: Path) -> tuple[Plan, list[JournalFile]]:
         raise BadInput(
             "its plan is of another version of benchproof", where=str(path), do="run again without --adopt"
         ) from error
-    files = [read_journal(file) for file in sorted((source / "journal").glob("*.journal"))]
+    files = [read_journal(file) for file in journal_paths(source / JOURNAL)]
     files = [file for file in files if file.header]
     if not files:
         raise MissingInput("the run has no journal", where=str(source), do="run without --adopt")

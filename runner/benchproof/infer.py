@@ -18,7 +18,16 @@ from benchproof.schema.plan import Plan
 from benchproof.schema.request import Doc
 from benchproof.schema.response import Loglikelihood, Response
 from benchproof.schema.unknown import Unknown
-from benchproof.store.journal import JournalFile, JournalWriter, attempt_name, attempt_number, merge, read_journal
+from benchproof.store.folder import JOURNAL
+from benchproof.store.journal import (
+    JournalFile,
+    JournalWriter,
+    attempt_name,
+    attempt_number,
+    journal_paths,
+    merge,
+    read_journal,
+)
 
 CUT_OFF = Unknown(unknown="not_exposed", detail="the attempt was cut off before it could say")
 
@@ -43,7 +52,7 @@ class Found:
 
 def find_answers(plan: Plan, built: Built, folder: Path) -> Found:
     """The answers of earlier attempts at the same plan. Raises VerificationFailed if they are of another."""
-    files = [read_journal(path) for path in sorted((folder / "journal").glob("*.journal"))]
+    files = [read_journal(path) for path in journal_paths(folder / JOURNAL)]
     wanted = {"ask_id": plan.ask_id, "plan_id": plan.plan_id, "requests_digest": built.requests_digest}
     for file in files:
         for key, value in wanted.items():
@@ -201,7 +210,7 @@ class _Scoreboard:
 
     def _left(self) -> str:
         elapsed = self.now() - (self.started or 0.0)
-        if not self.done or not elapsed:
-            return ""
+        if self.done < self.total / 10 or not elapsed:
+            return ""  # too early for an estimate that holds
         left = (self.total - self.done) * elapsed / self.done
         return f", all done in {left / 60:.0f} min" if left > 90 else f", all done in {left:.0f} s"

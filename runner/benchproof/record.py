@@ -141,7 +141,8 @@ def _tokens(built: Built, answers: Mapping[str, Response]) -> list[Tokens]:
 def _hardware(attempt: Attempt) -> str:
     """What must be equal in all attempts before bits may be claimed."""
     keep = ("machine", "cpu_model", "driver", "gpu_name", "gpu_uuid_sha256", "gpu_mig")
-    return repr([(probe.name, probe.value) for probe in attempt.environment if probe.name in keep])
+    probes = [(probe.name, probe.value) for probe in attempt.environment if probe.name in keep]
+    return repr([*probes, attempt.engine.threads])  # another number of threads may sum in another order
 
 
 def _warnings(

@@ -14,7 +14,7 @@ from benchproof.schema.record import Record
 from benchproof.schema.spec import RunSpec, TaskAsk
 from benchproof.store import folder as folders
 from benchproof.store.files import describe, locked, write_once
-from benchproof.store.journal import merge, read_journal
+from benchproof.store.journal import journal_paths, merge, read_journal
 from benchproof.store.log import logged
 
 
@@ -91,7 +91,7 @@ def run(
             _say_what_is_found(plan, built, found, world.progress)
         if infer.missing_ops(built, found.answers):
             _attempt(resolved, built, found, folder, world, watch)
-        journals = [read_journal(path) for path in sorted((folder / "journal").glob("*.journal"))]
+        journals = [read_journal(path) for path in journal_paths(folder / folders.JOURNAL)]
         answers = merge(journals)
         with watch.time("score"):
             scores = score.score(plan, built, answers, harness=world.harness, progress=world.progress)

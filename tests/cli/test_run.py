@@ -118,10 +118,10 @@ def test_a_stopped_run_is_75_and_the_same_command_goes_on(tmp_path: Path) -> Non
             _, told = process.communicate(timeout=60)
         assert process.returncode == 75, told
         assert time.monotonic() - started < 10
-        assert "Traceback" not in told and f"where: {out}" in told and "same command" in told
+        assert "Traceback" not in told and f"where: {out}" in told and f"benchproof resume {out}" in told
         assert not (out / "record.json").exists()
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    assert done.returncode == 0 and "resuming plan" in done.stderr
+    assert done.returncode == 0 and "resuming: " in done.stderr
     record = read_record((out / "record.json").read_bytes(), "record")
     assert record.observed.resumed and len(record.observed.attempts) == 3
 

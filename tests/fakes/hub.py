@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,8 +31,13 @@ def need_shared() -> Path:
 
 
 @contextmanager
-def local_hub(root: Path | None = None, log: Path | None = None) -> Iterator[str]:
-    """The address of a running stand-in; `root` instead of its own data sets. Ends only the process it started."""
+def local_hub(
+    root: Path | None = None, log: Path | None = None, *, gated: Sequence[str] = (), token: str | None = None
+) -> Iterator[str]:
+    """The address of a running stand-in; `root` instead of its own data sets. Ends only the process it started.
+
+    gated: repositories whose files need `token`.
+    """
     script = need_shared() / "hub" / "hub.py"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -40,6 +45,8 @@ def local_hub(root: Path | None = None, log: Path | None = None) -> Iterator[str
     command = [sys.executable, str(script), "--port", str(port)]
     command += ["--root", str(root)] if root else []
     command += ["--log", str(log)] if log else []
+    command += ["--token", token] if token else []
+    command += [word for name in gated for word in ("--gated", name)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             address = f"http://127.0.0.1:{port}"

@@ -23,8 +23,8 @@ NO_SYSTEM_TEMPLATE = (
 )
 
 
-def make_model(folder: Path, kind: Kind, *, seed: int = 0, template: str = TEMPLATE) -> Path:
-    """A model folder, fp32.
+def make_model(folder: Path, kind: Kind, *, seed: int = 0, template: str = TEMPLATE, layers: int = 2) -> Path:
+    """A model folder, fp32. `layers` makes it slow, but for gpt2.
 
     llama: rotary positions, a context of 4096, no BOS. gpt2: learned positions, BOS and EOS are one token.
     bos: llama whose tokenizer puts BOS before every text. chat: bos with a chat template that writes BOS itself.
@@ -71,7 +71,7 @@ def make_model(folder: Path, kind: Kind, *, seed: int = 0, template: str = TEMPL
                 vocab_size=vocabulary,
                 hidden_size=64,
                 intermediate_size=128,
-                num_hidden_layers=2,
+                num_hidden_layers=layers,
                 num_attention_heads=4,
                 num_key_value_heads=2,
                 max_position_embeddings=length,

@@ -74,9 +74,12 @@ def table_run(
     *,
     spec: bytes | None = None,
     new: bool = False,
+    adopt_from: Path | None = None,
+    world: World | None = None,
 ) -> tuple[Record, Path]:
-    """A run into `out`, or the rest of one."""
+    """A run into `out`, or the rest of one; in `world` if one is given."""
     data = spec or table_spec()
     asked = parse(RunSpec, data, where="spec.yaml")
     tasks = resolve_suite(asked.suite)
-    return run(asked, data, tasks, a_world(engine, harness), out=out, name="table", new=new)
+    there = world or a_world(engine, harness)
+    return run(asked, data, tasks, there, out=out, name="table", new=new, adopt_from=adopt_from)

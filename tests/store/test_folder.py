@@ -64,6 +64,19 @@ def test_a_start_that_was_cut_off_before_its_plan_is_begun_again(tmp_path: Path)
     folders.make(tmp_path)
     assert folders.claim(tmp_path, PLAN, SPEC) is False
     assert (tmp_path / "spec.yaml").read_bytes() == SPEC
+    assert not (tmp_path / ".plan.json.4711.tmp").exists()
+
+
+def test_what_a_killed_process_had_not_named_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    folders.make(tmp_path)
+    folders.claim(tmp_path, PLAN, SPEC)
+    (tmp_path / "samples").mkdir()
+    kept = [tmp_path / ".notes.tmp", tmp_path / "samples" / "a.4711.tmp"]
+    for path in [*kept, tmp_path / ".record.json.12.tmp", tmp_path / "samples" / ".a.jsonl.zst.12.tmp"]:
+        path.touch()
+    assert folders.claim(tmp_path, PLAN, SPEC) is True
+    assert all(path.exists() for path in kept)
+    assert sorted(path.name for path in tmp_path.rglob(".*.12.tmp")) == []
 
 
 def test_the_next_free_name(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def _watch(reader: int, over: threading.Event) -> None:
     try:
         while data := os.read(reader, 16):
             if ours.intersection(data):
-                print("stopping: what was answered is on disk …", file=sys.stderr, flush=True)  # noqa: T201
+                print("stopping: what was answered is on disk, the same command goes on …", file=sys.stderr, flush=True)  # noqa: T201
                 break
         else:
             return

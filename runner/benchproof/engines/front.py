@@ -1,6 +1,7 @@
 """What is known of a model before its weights are loaded: config, tokenizer, context length, sizes."""
 
 import importlib.metadata
+import inspect
 import json
 import os
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from benchproof.engines import weights
 from benchproof.engines.batches import BATCHING, make_ops
 from benchproof.engines.determinism import WORKSPACE
 from benchproof.engines.tokens import Tokens
-from benchproof.errors import BadInput, MissingInput
+from benchproof.errors import BadInput, MachineError, MissingInput
 from benchproof.ports import ModelFiles, Op, Progress
 from benchproof.schema.canonical import plain, sha256, text_sha256
 from benchproof.schema.plan import EnginePin, FilePin, ModelContent, ModelPin
@@ -72,6 +73,12 @@ class HfFront:
             )
         self._weights = weights.weight_files(files.folder, allow_pickle=model.allow_pickle)
         self._parameters = weights.parameters(self._weights)
+        self._adapter: list[Path] = []
+        if files.adapter:
+            self._adapter = weights.adapter_files(files.adapter.folder, allow_pickle=model.allow_pickle)
+        self._class = _model_class(self.config, files.folder, self.remote)
+        # Whether the output head can be applied to chosen positions; else every position gets its logits.
+        self._keeps = "logits_to_keep" in inspect.signature(self._class.forward).parameters
         self.pickled = self._weights[0].suffix != ".safetensors"
         self.max_length = self._length()
         self.tokens = Tokens(self.tokenizer, self.max_length)
@@ -92,8 +99,8 @@ class HfFront:
         template = self.tokenizer.chat_template if self.model_ask.chat_template == "model" else None
         if isinstance(template, dict):  # several, by name
             template = json.dumps(template, sort_keys=True)
-        adapter = files.adapter.folder if files.adapter else None
-        code = [path for place in (folder, *(p.folder for p in files.code)) for path in sorted(place.glob("*.py"))]
+        places = dict.fromkeys((folder, self._tokenizer_folder, *(place.folder for place in files.code)))
+        code = [path for place in places for path in sorted(place.glob("*.py"))]
         parts = {"tokenizer": files.tokenizer, "adapter": files.adapter, "code": next(iter(files.code), None)}
         return ModelPin(
             content=ModelContent(
@@ -105,9 +112,9 @@ class HfFront:
                 template_kwargs=dict(self.model_ask.template_kwargs),
                 system_prompt=self.model_ask.system_prompt,
                 thinking=self.thinking.model_dump(mode="json") if self.thinking.end_token else None,
-                adapter=self._pinned(_adapter_files(adapter), progress, "adapter") if adapter else [],
+                adapter=self._pinned(self._adapter, progress, "adapter") if self._adapter else [],
                 code=self._pinned(code, progress, "code") if self.model_ask.trust_remote_code else [],
-                quantisation=_quantisation(self.config),
+                quantisation=quantisation_of(self.config),
             ),
             repo=files.repo,
             commit=files.commit,
@@ -128,7 +135,8 @@ class HfFront:
             token_budget=self.engine_ask.token_budget,
             generation_batch=self.engine_ask.generation_batch,
             deterministic=self.engine_ask.deterministic,
-            attention=_attention(self.config, self.files.folder, self.remote),
+            # By name: sdpa where the class has it, else eager, so the record's word is the one that ran.
+            attention="sdpa" if getattr(self._class, "_supports_sdpa", False) else "eager",
             device_map=self.engine_ask.device_map,
             max_length=self.max_length,
             batching=BATCHING,
@@ -186,7 +194,7 @@ class HfFront:
     def memory_bytes(self, ops: Sequence[Op]) -> int | None:
         """See ports.Engine.memory_bytes: weights, and the op that needs most beside them."""
         stored = sum(file.stat().st_size for file in self._weights)
-        counted = isinstance(self._parameters, int) and not _quantisation(self.config)
+        counted = isinstance(self._parameters, int) and not quantisation_of(self.config)
         loaded = int(str(self._parameters)) * _bytes_of(self._dtype()) if counted else stored
         return loaded + max((self._op_bytes(op) for op in ops), default=0)
 
@@ -200,7 +208,8 @@ class HfFront:
         cache = 2 * layers * int(getattr(text, "num_key_value_heads", None) or heads) * (hidden // heads) * size
         inner = int(getattr(text, "intermediate_size", None) or 4 * hidden)
         activations = op.cost * (8 * hidden + 2 * inner) * size
-        rows = len(op.requests)  # at least one row of logits for each request
+        # At least one row of logits for each request; all positions where the head cannot be told which.
+        rows = op.cost if op.kind == "loglikelihood" and not self._keeps else len(op.requests)
         logits = rows * int(text.vocab_size) * (size + 4)
         return activations + logits + (op.cost * cache if op.kind == "generate_until" else 0)
 
@@ -234,13 +243,8 @@ def _config(folder: Path, remote: dict[str, Any]) -> Any:
     try:
         config = AutoConfig.from_pretrained(folder, **remote)
     except (ValueError, KeyError, OSError, ImportError) as error:
+        _refuse_untrusted(error, "model")
         text = " ".join(str(error).split())
-        if "trust_remote_code" in text or "custom code" in text:
-            raise BadInput(
-                "the model brings code of its own, which is not run unasked",
-                where="model",
-                do="read that code, then set `model.trust_remote_code: true`",
-            ) from error
         raise BadInput(
             f"config.json cannot be used: {text[:200]}", where="model", do="give a transformers model folder"
         ) from error
@@ -256,12 +260,23 @@ def _config(folder: Path, remote: dict[str, Any]) -> Any:
     return config
 
 
+def _refuse_untrusted(error: Exception, what: str) -> None:
+    """Raises BadInput if it was foreign code that transformers would not run."""
+    if "trust_remote_code" in str(error) or "custom code" in str(error):
+        raise BadInput(
+            f"the {what} brings code of its own, which is not run unasked",
+            where="model",
+            do="read that code, then set `model.trust_remote_code: true`",
+        ) from error
+
+
 def _tokenizer(folder: Path, remote: dict[str, Any]) -> Any:
     if not weights.tokenizer_files(folder):
         raise MissingInput("no tokenizer in the folder", where="model", do="copy its files there, or name `tokenizer:`")
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, **remote)
     except (ValueError, KeyError, OSError, ImportError) as error:
+        _refuse_untrusted(error, "tokenizer")
         raise BadInput(
             f"the tokenizer cannot be loaded: {' '.join(str(error).split())[:200]}", where="model", do="check its files"
         ) from error
@@ -270,32 +285,37 @@ def _tokenizer(folder: Path, remote: dict[str, Any]) -> Any:
     return tokenizer
 
 
-def _attention(config: Any, folder: Path, remote: dict[str, Any]) -> str:
-    """The name sdpa where the class has it, else eager: asked by name, so the record's word is the one that ran."""
-    if type(config) in AutoModelForCausalLM._model_mapping:
-        kind: Any = AutoModelForCausalLM._model_mapping[type(config)]
-    else:
-        revision = {"code_revision": remote["code_revision"]} if "code_revision" in remote else {}
-        kind = get_class_from_dynamic_module(config.auto_map["AutoModelForCausalLM"], str(folder), **revision)
-    return "sdpa" if getattr(kind, "_supports_sdpa", False) else "eager"
+def _model_class(config: Any, folder: Path, remote: dict[str, Any]) -> Any:
+    """The class that will be loaded: the model's own where its code is trusted, else transformers'."""
+    own = (getattr(config, "auto_map", None) or {}).get("AutoModelForCausalLM")
+    if not (remote["trust_remote_code"] and own):
+        return AutoModelForCausalLM._model_mapping[type(config)]
+    revision = {"code_revision": remote["code_revision"]} if "code_revision" in remote else {}
+    # transformers would go on with the class of a model that was loaded before, where only this code differs.
+    AutoModelForCausalLM._model_mapping._extra_content.pop(type(config), None)
+    try:
+        return get_class_from_dynamic_module(own, str(folder), **revision)
+    except ImportError as error:
+        raise MachineError(
+            f"the model's own code cannot be imported: {' '.join(str(error).split())[:200]}",
+            where="model",
+            do="install the library that is named, then run again",
+        ) from error
+    except Exception as error:  # the model's code: foreign, and run by being read
+        raise BadInput(
+            f"the model's own code fails: {type(error).__name__}: {' '.join(str(error).split())[:160]}",
+            where="model",
+            do="check `auto_map` in config.json, and the code that it names",
+        ) from error
 
 
-def _quantisation(config: Any) -> dict[str, Any] | None:
+def quantisation_of(config: Any) -> dict[str, Any] | None:
     """The checkpoint's own word on how its weights are packed."""
     given = getattr(config, "quantization_config", None)
     if given is None:
         return None
     value = given if isinstance(given, dict) else given.to_dict()
     return dict(plain(json.loads(json.dumps(value, default=str))))
-
-
-def _adapter_files(folder: Path) -> list[Path]:
-    files = [folder / "adapter_config.json", *sorted(folder.glob("adapter_model*.safetensors"))]
-    if len(files) == 1:
-        raise MissingInput(
-            "the adapter has no adapter_model.safetensors", where="model.adapter", do="give a complete adapter folder"
-        )
-    return files
 
 
 def _bytes_of(dtype: str) -> int:

@@ -32,7 +32,8 @@ class StopAtStrings(StoppingCriteria):  # type: ignore[misc]  # transformers' ba
     """Ends a row once its new text holds a stop string.
 
     Never before its first, so the cut text is the same whenever the rest of the batch ends. Where the model
-    thinks, a stop string counts only after the end of thinking: reasoning is full of blank lines.
+    thinks, a stop string counts only after the end of thinking, which is full of blank lines, and after the blank
+    lines that follow it: `after_thinking` strips them.
     `lengths` holds the number of new tokens of each row that has ended.
     """
 
@@ -53,6 +54,7 @@ class StopAtStrings(StoppingCriteria):  # type: ignore[misc]  # transformers' ba
         self._eos = set(eos)
         self.lengths: list[int | None] = [None] * rows
         self._answers_from = [None if thinking_end else 0] * rows  # new tokens before the answer; None: it thinks
+        self._blank = [bool(thinking_end)] * rows  # nothing of the answer but white space yet
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         """[rows] of bool: which rows have ended."""
@@ -62,14 +64,19 @@ class StopAtStrings(StoppingCriteria):  # type: ignore[misc]  # transformers' ba
         begins = [max(new - self._window, self._answers_from[row] or 0) for row in waiting]
         tails = [fresh[row, begin:].tolist() for row, begin in zip(waiting, begins, strict=True)]
         texts = self._tokenizer.batch_decode(tails) if waiting else []
-        for row, tail, text in zip(waiting, tails, texts, strict=True):
+        for row, begin, tail, text in zip(waiting, begins, tails, texts, strict=True):
             if tail and tail[-1] in self._eos:
                 self.lengths[row] = new
             elif self._answers_from[row] is None:
                 if str(self._thinking_end) in text:
                     self._answers_from[row] = new
-            elif any(stop in text for stop in self._until):
-                self.lengths[row] = new
+            elif self._blank[row] and not text.strip():
+                self._answers_from[row] = new
+            else:
+                answer = text.lstrip() if self._thinking_end and begin == self._answers_from[row] else text
+                self._blank[row] = False
+                if any(stop in answer for stop in self._until):
+                    self.lengths[row] = new
         return torch.tensor([length is not None for length in self.lengths], device=input_ids.device)
 
 

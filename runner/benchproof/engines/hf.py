@@ -10,9 +10,9 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 
 from benchproof.engines import determinism, loading
 from benchproof.engines.batches import row_of
-from benchproof.engines.front import NO_THINKING, HfFront
+from benchproof.engines.front import NO_THINKING, HfFront, quantisation_of
 from benchproof.engines.generation import GumbelNoise, StopAtStrings, after_thinking, cut
-from benchproof.errors import BadInput, MachineError
+from benchproof.errors import BadInput, BenchproofError, MachineError
 from benchproof.ports import ModelFiles, Op, Progress
 from benchproof.schema.observed import Determinism, EngineObserved
 from benchproof.schema.request import Encoded, Generation, Request
@@ -54,7 +54,14 @@ class HfEngine(HfFront):
         self._determinism = determinism.ask(pin.deterministic)
         determinism.seed_everything(self._seed)
         with progress.phase(f"loading the model on {self.device}"), self._memory("loading the weights", "engine.dtype"):
-            self._model = loading.load(self.files, pin, self.device, self.remote, pickled=self.pickled).eval()
+            self._model = loading.load(
+                self.files,
+                pin,
+                self.device,
+                self.remote,
+                pickled=self.pickled,
+                quantisation=quantisation_of(self.config),
+            ).eval()
         self._eos = _eos_ids(self._model, self.tokenizer)
         # transformers fills what a request leaves open from here; the plan says that nothing of it is applied.
         self._model.generation_config = GenerationConfig()
@@ -120,9 +127,14 @@ class HfEngine(HfFront):
             yield Loglikelihood(request.hash, total, bool((greedy[row, slots] == wanted).all()), len(wanted))
 
     def _logits(self, batch: torch.Tensor, positions: Sequence[int]) -> torch.Tensor:
-        """Logits [rows, len(positions), vocabulary], from the head applied to these positions alone."""
+        """Logits [rows, len(positions), vocabulary], from the head applied to these positions alone if it can be."""
         keep = torch.tensor(positions, device=batch.device)
+        if not self._keeps:
+            every: torch.Tensor = self._model(input_ids=batch, use_cache=False).logits
+            return every[:, keep.to(every.device)]
         logits: torch.Tensor = self._model(input_ids=batch, use_cache=False, logits_to_keep=keep).logits
+        if logits.shape[1] != len(positions):
+            raise RuntimeError(f"asked for logits at {len(positions)} positions, its forward gave {logits.shape[1]}")
         return logits
 
     # ------------------------------------------------------------ generation
@@ -175,9 +187,12 @@ class HfEngine(HfFront):
     def _thought(self, tokens: list[int], raw: str) -> str:
         """The text in which the end of thinking is looked for: with special tokens if the marker is one."""
         end = self.thinking.end_token
-        if end is None or end in raw or self.tokenizer.convert_tokens_to_ids(end) not in tokens:
+        if end is None or end in raw:
             return raw
-        at = len(tokens) - tokens[::-1].index(self.tokenizer.convert_tokens_to_ids(end))
+        token = self.tokenizer.convert_tokens_to_ids(end)  # of a text that is no token: the unknown token, or None
+        if token not in tokens or self.tokenizer.convert_ids_to_tokens(token) != end:
+            return raw
+        at = len(tokens) - tokens[::-1].index(token)
         head, tail = tokens[:at], tokens[at:]
         return f"{self.tokenizer.decode(head)}{self.tokenizer.decode(tail, skip_special_tokens=True)}"
 
@@ -195,15 +210,23 @@ class HfEngine(HfFront):
             raise MachineError(
                 f"{what} does not fit into memory", where=f"engine hf on {self.device}", do=f"lower {setting}"
             ) from error
-        except (RuntimeError, IndexError) as error:
+        except (RuntimeError, IndexError, TypeError) as error:
             if "out of memory" in str(error) or "can't allocate memory" in str(error):
                 raise MachineError(
                     f"{what} does not fit into memory", where=f"engine hf on {self.device}", do=f"lower {setting}"
                 ) from error
             raise MachineError(
-                f"the engine failed: {str(error).splitlines()[0]}",
+                f"the engine failed: {_first_line(error)}",
                 where=f"engine hf on {self.device}",
                 do="run again with --debug",
+            ) from error
+        except Exception as error:
+            if isinstance(error, BenchproofError) or not self._class.__module__.startswith("transformers_modules"):
+                raise
+            raise MachineError(
+                f"the model's own code failed: {type(error).__name__}: {_first_line(error)}",
+                where=f"engine hf on {self.device}",
+                do="run again with --debug; the code is the model's, not benchproof's",
             ) from error
 
 
@@ -226,6 +249,10 @@ def checked_device(device: str) -> str:
 def best_device() -> str:
     """The first GPU if there is one, else the CPU; the run says which."""
     return "cuda:0" if torch.cuda.is_available() else "cpu"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _available_memory() -> int | None:

@@ -23,8 +23,10 @@ TOKENIZER_FILES = (
     "vocab.json",
     "vocab.txt",
 )
+TOKENIZER_PATTERNS = ("*.model", "*.tiktoken")  # what a tokenizer with code of its own reads
 TEMPLATE_FILES = ("chat_template.jinja", "chat_template.json", "additional_chat_templates")
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+PROMPT_TUNING = ("PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT")
 HEADER_LENGTH = struct.Struct("<Q")  # safetensors: u64 little-endian, then that many bytes of JSON
 
 
@@ -90,7 +92,40 @@ def pin_files(files: list[Path], progress: Progress, what: str, *, rehash: bool 
 
 def tokenizer_files(folder: Path) -> list[Path]:
     """The files that a tokenizer is made of, sorted."""
-    return [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]
+    named = {folder / name for name in TOKENIZER_FILES if (folder / name).is_file()}
+    return sorted(named.union(*(folder.glob(pattern) for pattern in TOKENIZER_PATTERNS)))
+
+
+def adapter_files(folder: Path, *, allow_pickle: bool = False) -> list[Path]:
+    """An adapter's files, its weights after its config.
+
+    Raises BadInput for pickled weights and for one that is no adapter of weights, MissingInput for no weights.
+    """
+    config = folder / "adapter_config.json"
+    try:
+        kind = str(json.loads(config.read_text("utf-8"))["peft_type"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput("adapter_config.json cannot be used", where="model.adapter", do="download it again") from error
+    if kind in PROMPT_TUNING:
+        raise BadInput(
+            f"prompt-tuning adapters ({kind}) put tokens of their own before every prompt; they are not run",
+            where="model.adapter",
+            do="use a LoRA adapter, or merge it into the model",
+        )
+    files, pickled = sorted(folder.glob("adapter_model*.safetensors")), sorted(folder.glob("adapter_model*.bin"))
+    if not files and pickled and not allow_pickle:
+        raise BadInput(
+            "the adapter's weights are pickled, and a pickle is code",
+            where="model.adapter",
+            do="convert them to safetensors, or set `model.allow_pickle: true` if you trust their author",
+        )
+    if not files and not pickled:
+        raise MissingInput(
+            "the adapter has no adapter_model.safetensors", where="model.adapter", do="give a complete adapter folder"
+        )
+    for file in files:
+        _check_size(file)
+    return [config, *(files or pickled)]
 
 
 def needs_chat_template(folder: Path) -> None:

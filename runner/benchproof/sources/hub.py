@@ -1,16 +1,19 @@
 """The Hub and local folders: asked revisions become commits, names become folders on this machine."""
 
+import contextlib
 import importlib.resources
 import json
 import re
 from pathlib import Path
 
-from huggingface_hub import HfApi, snapshot_download, try_to_load_from_cache
-from huggingface_hub.errors import (
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.constants import HF_HUB_CACHE
+from huggingface_hub.errors import (  # type: ignore[attr-defined]
     EntryNotFoundError,
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
+    HTTPError,  # of httpx or httpx2, by its version: no connection, a timeout
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
@@ -27,7 +30,7 @@ CODE = ["*.py", "config.json"]
 PICKLED = ["*.bin"]
 IGNORED = ["*/*.safetensors", "original/*", "onnx/*", "training_args*"]
 COMMIT = re.compile(r"[0-9a-f]{40}")
-HttpErrors = (HfHubHTTPError, OfflineModeIsEnabled, LocalEntryNotFoundError, OSError)
+HttpErrors = (HfHubHTTPError, HTTPError, OfflineModeIsEnabled, LocalEntryNotFoundError, OSError)
 
 
 class HubSource:
@@ -38,21 +41,25 @@ class HubSource:
 
     def model(self, ask: ModelAsk, progress: Progress) -> ModelFiles:
         """See ports.Source.model."""
-        patterns = [*MODEL_PATTERNS, *(CODE if ask.trust_remote_code else []), *(PICKLED if ask.allow_pickle else [])]
+        code, pickled = CODE if ask.trust_remote_code else [], PICKLED if ask.allow_pickle else []
+        patterns = [*MODEL_PATTERNS, *code, *pickled]
         if ask.path is not None:
             main = Place(self._local_model(ask.path), None, None)
             name = ask.name or ("benchproof smoke model" if ask.path == "smoke" else "local model")
         else:
-            main = self._fetched(str(ask.repo), ask.revision, patterns, "config.json", progress)
+            main = self._fetched(str(ask.repo), ask.revision, patterns, progress)
             name = ask.name or str(ask.repo)
+        tokenizer = self._part(ask.tokenizer, [*MODEL_PATTERNS[1:], *code], "tokenizer_config.json", progress)
+        adapter = self._part(ask.adapter, [*MODEL_PATTERNS, *pickled], "adapter_config.json", progress)
+        named_by = [main.folder / "config.json", (tokenizer or main).folder / "tokenizer_config.json"]
         return ModelFiles(
             folder=main.folder,
             name=name,
             repo=main.repo,
             commit=main.commit,
-            tokenizer=self._part(ask.tokenizer, MODEL_PATTERNS[1:], "tokenizer_config.json", progress),
-            adapter=self._part(ask.adapter, MODEL_PATTERNS, "adapter_config.json", progress),
-            code=self._code(main.folder, progress) if ask.trust_remote_code else (),
+            tokenizer=tokenizer,
+            adapter=adapter,
+            code=self._code(named_by, progress) if ask.trust_remote_code else (),
         )
 
     def _part(self, ask: PlaceAsk | None, patterns: list[str], file: str, progress: Progress) -> Place | None:
@@ -60,20 +67,16 @@ class HubSource:
         if ask is None:
             return None
         if ask.repo is not None:
-            place = self._fetched(ask.repo, ask.revision, patterns, file, progress)
+            place = self._fetched(ask.repo, ask.revision, patterns, progress)
         else:
             place = Place(Path(str(ask.path)).expanduser(), None, None)
         if not (place.folder / file).is_file():
             raise MissingInput(f"no {file} there", where=ask.repo or str(ask.path), do="check the name or path")
         return place
 
-    def _code(self, folder: Path, progress: Progress) -> tuple[Place, ...]:
-        """Repositories whose Python the config names (`owner/name--module.Class`), at their commits of now."""
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-        tokenizer = folder / "tokenizer_config.json"
-        maps = [config.get("auto_map") or {}]
-        if tokenizer.is_file():
-            maps.append(json.loads(tokenizer.read_text("utf-8")).get("auto_map") or {})
+    def _code(self, named_by: list[Path], progress: Progress) -> tuple[Place, ...]:
+        """Repositories whose Python these files name (`owner/name--module.Class`), at their commits of now."""
+        maps = [json.loads(path.read_text("utf-8")).get("auto_map") or {} for path in named_by if path.is_file()]
         names = [
             v for entry in maps for value in entry.values() for v in (value if isinstance(value, list) else [value])
         ]
@@ -84,31 +87,62 @@ class HubSource:
                 where="config.json, auto_map",
                 do="choose a model whose code lies in one place",
             )
-        return tuple(self._fetched(repo, "main", CODE, "config.json", progress) for repo in repos)
+        return tuple(self._fetched(repo, "main", CODE, progress) for repo in repos)
 
-    def _fetched(self, repo: str, revision: str, patterns: list[str], known_by: str, progress: Progress) -> Place:
-        """A repository's files at a commit. known_by: a file that tells the commit when there is no network."""
+    def _fetched(self, repo: str, revision: str, patterns: list[str], progress: Progress) -> Place:
+        """A repository's files at a commit: of now, or what the cache holds where the Hub cannot be reached."""
         with progress.phase(f"fetching {repo}"):
-            commit = self._model_commit(repo, revision, known_by)
+            unreached = self._unreached(repo, revision)
             try:
-                folder = snapshot_download(repo, revision=commit, allow_patterns=patterns, ignore_patterns=IGNORED)
+                # By the asked revision, not by its commit: so the cache remembers what it was, for work offline.
+                folder = snapshot_download(
+                    repo,
+                    revision=revision,
+                    allow_patterns=patterns,
+                    ignore_patterns=IGNORED,
+                    local_files_only=unreached is not None,  # else it tries for half a minute before it looks there
+                )
             except HttpErrors as error:
-                raise _hub_error(error, "model", repo, revision) from error
-        return Place(Path(folder), repo, commit)
+                raise _hub_error(unreached or error, "model", repo, revision) from error
+        return Place(Path(folder), repo, Path(folder).name)
+
+    def _unreached(self, repo: str, revision: str) -> Exception | None:
+        """None if the Hub knows the revision; why it cannot be asked. Raises for a name that it does not know."""
+        try:
+            self._api.model_info(repo, revision=revision, timeout=30)
+        except HFValidationError as error:
+            raise BadInput(
+                f"{repo!r} is no repository name",
+                where="model.repo",
+                do="write owner/name, or use `path:` for a folder",
+            ) from error
+        except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+            raise _hub_error(error, "model", repo, revision) from error
+        except HttpErrors as error:
+            return error
+        return None
 
     def dataset_commit(self, repo: str, revision: str) -> str:
         """See ports.Source.dataset_commit."""
         if COMMIT.fullmatch(revision):
             return revision  # `datasets` is asked for exactly this, and what it loaded is compared
+        ref = _dataset_ref(repo, revision)
         try:
-            return str(self._api.dataset_info(repo, revision=revision, timeout=30).sha)
+            commit = str(self._api.dataset_info(repo, revision=revision, timeout=30).sha)
         except HFValidationError as error:
             raise BadInput(f"{repo!r} is no repository name", where="data set", do="write owner/name") from error
-        except HttpErrors as error:
-            cached = _cached_commit(repo, revision, "dataset", "README.md")
-            if cached is not None and not isinstance(error, RepositoryNotFoundError | RevisionNotFoundError):
-                return cached
+        except (RepositoryNotFoundError, RevisionNotFoundError) as error:
             raise _hub_error(error, "data set", repo, revision) from error
+        except HttpErrors as error:
+            with contextlib.suppress(OSError):
+                commit = ref.read_text("ascii").strip()
+                if COMMIT.fullmatch(commit):
+                    return commit
+            raise _hub_error(error, "data set", repo, revision) from error
+        with contextlib.suppress(OSError):  # `datasets` is asked by the commit, so it does not remember the name
+            ref.parent.mkdir(parents=True, exist_ok=True)
+            ref.write_text(commit, "ascii")
+        return commit
 
     def rows_folder(self, data: str) -> Path:
         """See ports.Source.rows_folder."""
@@ -137,33 +171,15 @@ class HubSource:
             )
         return folder
 
-    def _model_commit(self, repo: str, revision: str, known_by: str) -> str:
-        try:
-            return str(self._api.model_info(repo, revision=revision, timeout=30).sha)
-        except HFValidationError as error:
-            raise BadInput(
-                f"{repo!r} is no repository name",
-                where="model.repo",
-                do="write owner/name, or use `path:` for a folder",
-            ) from error
-        except HttpErrors as error:
-            cached = _cached_commit(repo, revision, "model", known_by)
-            if cached is not None and not isinstance(error, RepositoryNotFoundError | RevisionNotFoundError):
-                return cached
-            raise _hub_error(error, "model", repo, revision) from error
-
 
 def shipped() -> Path:
     """The folder of what ships with benchproof for smoke runs."""
     return Path(str(importlib.resources.files("benchproof") / "smoke"))
 
 
-def _cached_commit(repo: str, revision: str, kind: str, file: str) -> str | None:
-    """The commit that the local cache knows for a revision, for work without a network."""
-    found = try_to_load_from_cache(repo, file, revision=revision, repo_type=kind)
-    if not isinstance(found, str):
-        return None
-    return next((part for part in reversed(Path(found).parts) if COMMIT.fullmatch(part)), None)
+def _dataset_ref(repo: str, revision: str) -> Path:
+    """The file in the Hub's cache that holds the commit of a branch or tag, in the Hub's own layout."""
+    return Path(HF_HUB_CACHE) / f"datasets--{repo.replace('/', '--')}" / "refs" / revision
 
 
 def _hub_error(error: Exception, noun: str, repo: str, revision: str) -> BenchproofError:

@@ -7,6 +7,7 @@ from benchproof.errors import BadInput
 from benchproof.schema.canonical import sha256
 from benchproof.store.files import disk_errors, write_once
 
+TEMPORARY = re.compile(r"\..+\.\d+\.tmp")  # of a write_once that was killed
 RECORD, PLAN, SPEC, JOURNAL, LOG = "record.json", "plan.json", "spec.yaml", "journal", "log.txt"
 
 
@@ -40,6 +41,7 @@ def refuse_finished(folder: Path) -> None:
 def claim(folder: Path, plan: bytes, spec: bytes) -> bool:
     """True if an interrupted run of this very plan lies there and may go on; else the folder becomes this plan's.
 
+    The caller holds the folder's lock: temporary files there are of processes that were killed, and are removed.
     Raises BadInput (2) if a finished record or another plan is there, or files of nobody's.
     """
     refuse_finished(folder)
@@ -52,12 +54,22 @@ def claim(folder: Path, plan: bytes, spec: bytes) -> bool:
                 where=str(folder),
                 do="use --new, or another --out",
             )
+        _sweep(folder)
         return True
     _refuse_strangers(folder)
+    _sweep(folder)
     (folder / SPEC).unlink(missing_ok=True)  # of a start that was cut off before its plan was written
     write_once(folder / SPEC, spec)
     write_once(path, plan)
     return False
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what a killed process had not yet given its name."""
+    with disk_errors(folder):
+        for path in [*folder.glob(".*.tmp"), *folder.glob("*/.*.tmp")]:
+            if TEMPORARY.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
 
 def _refuse_strangers(folder: Path) -> None:
@@ -65,7 +77,6 @@ def _refuse_strangers(folder: Path) -> None:
     if not folder.is_dir():
         raise BadInput("--out is a file", where=str(folder), do="give a folder")
     ours = (JOURNAL, LOG, ".lock", SPEC)
-    temporary = re.compile(r"\..+\.\d+\.tmp")  # of a write_once that was killed
-    strangers = sorted(p.name for p in folder.iterdir() if p.name not in ours and not temporary.fullmatch(p.name))
+    strangers = sorted(p.name for p in folder.iterdir() if p.name not in ours and not TEMPORARY.fullmatch(p.name))
     if strangers:
         raise BadInput(f"not a run folder: it holds {strangers[0]}", where=str(folder), do="give an empty or new --out")

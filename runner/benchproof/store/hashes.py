@@ -6,6 +6,7 @@ the bytes themselves. The memory is a convenience: losing it costs time, and a f
 another key.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -56,4 +57,5 @@ def _remember(memory: Path, value: str) -> None:
         temporary.write_text(json.dumps({"sha256": value}), "ascii")
         temporary.replace(memory)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()

@@ -44,6 +44,11 @@ def attempt_number(path: Path) -> int:
     return int(match[1]) if match else -1
 
 
+def journal_paths(folder: Path) -> list[Path]:
+    """The attempts in a run's journal folder in the order of their numbers: the tenth comes after the second."""
+    return sorted(folder.glob("*.journal"), key=lambda path: (attempt_number(path), path.name))
+
+
 def _link(previous: bytes, body: bytes) -> bytes:
     return hashlib.sha256(previous + body).digest()
 
