@@ -210,7 +210,7 @@ class _Scoreboard:
 
     def _left(self) -> str:
         elapsed = self.now() - (self.started or 0.0)
-        if self.done < self.total / 10 or not elapsed:
+        if self.done <= self.total / 10 or not elapsed:
             return ""  # too early for an estimate that holds
         left = (self.total - self.done) * elapsed / self.done
         return f", all done in {left / 60:.0f} min" if left > 90 else f", all done in {left:.0f} s"
