@@ -90,7 +90,9 @@ def _status(spec: RunSpec, plan: Plan, left_out: Sequence[Any]) -> Any:
 def _asked(spec: RunSpec) -> dict[str, Any]:
     """The spec as JSON; what names a place on the author's machine is redacted, and says so."""
     value = _decimals(spec.model_dump(mode="json", exclude_none=True))
-    for holder, key in ((value["model"], "path"), (value["engine"], "journal")):
+    places = [(value["model"], "path"), (value["engine"], "journal")]
+    places += [(value["model"][part], "path") for part in ("adapter", "tokenizer") if part in value["model"]]
+    for holder, key in places:
         if holder.get(key, "smoke") != "smoke":
             holder[key] = REDACTED
     suite = value["suite"]

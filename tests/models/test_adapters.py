@@ -64,7 +64,6 @@ def test_it_runs_and_is_pinned(made: Folder, tmp_path: Path) -> None:
     assert record.observed.attempts[0].engine.model_class == "PeftModelForCausalLM"
 
 
-@pytest.mark.xfail(strict=True, reason="record.py redacts `model.path` only: adapter and tokenizer paths stand there")
 def test_no_path_of_a_machine_stands_in_the_record(made: Folder, tmp_path: Path) -> None:
     parts = {"adapter": {"path": str(made("lora"))}, "tokenizer": {"path": str(made("llama"))}}
     run_of(tmp_path / "out", spec_of(made("llama"), **parts))
