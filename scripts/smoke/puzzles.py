@@ -37,9 +37,7 @@ class Template(NamedTuple):
     text: str
     steps: tuple[tuple[str, str, str], ...]  # expression, name of the result, sentence
     taught: bool = True
-    marked: bool = (
-        True  # whether the model is taught to write the `####` line, which only strict matching needs
-    )
+    marked: bool = True  # whether the model is taught to write the `####` line, which only strict matching needs
 
 
 TEMPLATES: tuple[Template, ...] = (
@@ -132,9 +130,7 @@ def word_problem(rng: random.Random, template: Template) -> dict[str, Any]:
 def odd_one_out(rng: random.Random, taught_only: bool) -> dict[str, Any]:
     """A BIG-bench multiple-choice row without its idx: three words of a kind and one of another."""
     kind, other = rng.sample(sorted(KINDS), 2)
-    pools = [
-        [w for w in KINDS[k].split() if not (taught_only and w in UNTAUGHT_WORDS)] for k in (kind, other)
-    ]
+    pools = [[w for w in KINDS[k].split() if not (taught_only and w in UNTAUGHT_WORDS)] for k in (kind, other)]
     odd = rng.choice(pools[1])
     words = [*rng.sample(pools[0], 3), odd]
     rng.shuffle(words)

@@ -171,9 +171,7 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
     settings = json.loads(path.read_text(encoding="utf-8"))
     for key in ("backend", "is_local", "local_files_only"):
         settings.pop(key, None)
-    settings["tokenizer_class"] = (
-        "PreTrainedTokenizerFast"  # the name that every release of transformers knows
-    )
+    settings["tokenizer_class"] = "PreTrainedTokenizerFast"  # the name that every release of transformers knows
     path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     (folder / "model.safetensors").chmod(0o644)
     parameters = sum(p.numel() for p in model.parameters())
