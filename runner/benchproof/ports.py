@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from benchproof.schema.observed import EngineObserved, Probe
 from benchproof.schema.plan import (
@@ -109,8 +109,15 @@ class TaskPins:
 class Harness(Protocol):
     """The harness's own task code: requests, filters, metrics."""
 
-    versions: Mapping[str, str]
-    packages: Mapping[str, str]  # beside the harness, what computes marks for every task
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Name and version of the harnesses."""
+        ...
+
+    @property
+    def packages(self) -> Mapping[str, str]:
+        """What beside them computes marks for every task."""
+        ...
 
     def look_up(self, tasks: Sequence[TaskAsk]) -> None:
         """Raises BadInput for a task that nobody has; loads nothing."""
@@ -144,6 +151,10 @@ class Harness(Protocol):
 
     def aggregate_group(self, group: GroupPin, results: Sequence[Result]) -> list[Result]:
         """A group's scores from its tasks' scores."""
+        ...
+
+    def observed(self) -> dict[str, Any]:
+        """What marking was done in: the sandbox and its probes; empty where no program was run."""
         ...
 
     def running(self, task: str, doc: Doc, answers: Mapping[str, Response]) -> float | None:

@@ -18,6 +18,7 @@ from benchproof.schema.unknown import Unknown
 from benchproof.score import Scores, cut_short, unanswered
 from benchproof.store.journal import answers_digest
 
+NOTHING_RUN = Unknown(unknown="not_applicable", detail="no generated program was run")
 NO_PUBLISHER = Unknown(unknown="not_applicable", detail="the spec names no publisher")
 REDACTED = {"unknown": "redacted", "detail": "a path on the machine of the run"}
 
@@ -36,6 +37,7 @@ def assemble(
     model_name: str,
     version: str,
     ended: str,
+    sandbox: dict[str, Any],
 ) -> Record:
     """The whole record, its id filled in."""
     plan = resolved.plan
@@ -64,6 +66,7 @@ def assemble(
             phases=[Phases(name=name, seconds=decimal(round(seconds, 3))) for name, seconds in phases],
             tokens=tokens,
             attempts=list(attempts),
+            sandbox=sandbox or NOTHING_RUN,
             answers_digest=answers_digest(built.requests, answers),
             requests_digest=built.requests_digest,
             resumed=len([attempt for attempt in attempts if attempt.adopted_from is None]) > 1,
@@ -71,7 +74,7 @@ def assemble(
         ),
         results=scores.results,
         files=list(files),
-        warnings=_warnings(plan, tokens, scores, resolved.notes, left_out, attempts),
+        warnings=_warnings(plan, tokens, scores, resolved.notes, left_out, attempts, sandbox),
         left_out=left_out,
         unknowns=[],
         publisher=spec.publisher or NO_PUBLISHER,
@@ -154,6 +157,7 @@ def _warnings(
     notes: Sequence[tuple[str, str]],
     left_out: Sequence[Mapping[str, str]],
     attempts: Sequence[Attempt],
+    sandbox: Mapping[str, Any],
 ) -> list[Warned]:
     found = [Warned(code="note", severity="info", where=benchmark, message=note) for benchmark, note in notes]
     for task in plan.ask.tasks:
@@ -220,6 +224,9 @@ def _warnings(
     if len({_hardware(attempt) for attempt in attempts}) > 1:
         message = "attempts ran on different hardware: no bits are claimed"
         found.append(Warned(code="mixed_hardware", severity="warn", where="attempts", message=message))
+    if sandbox.get("tier") == "none":
+        message = "generated programs were run WITHOUT A SANDBOX: they could have read answers or changed files"
+        found.append(Warned(code="no_sandbox", severity="serious", where="humaneval", message=message))
     for left in left_out:
         found.append(Warned(code="left_out", severity="serious", where=left["task"], message=left["detail"]))
     return found

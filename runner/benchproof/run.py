@@ -111,6 +111,7 @@ def run(
             model_name=world.model_name,
             version=world.version,
             ended=timestamp(world.wall()),
+            sandbox=world.harness.observed(),
         )
         write_once(folder / folders.RECORD, done.to_bytes())
     return done, folder

@@ -187,7 +187,10 @@ def _bad_field(kind: type[BaseModel], error: ValidationError, value: Any, lines:
         case "extra_forbidden":
             key = str(path[-1])
             known = _keys_at(kind, path[:-1])
-            hint = nearest(key, known) or nearest(key, sorted(_all_keys(RunSpec)))
+            home = _home_of(key, RunSpec)
+            hint = nearest(key, known) or (
+                f": it belongs under `{home}`" if home else nearest(key, sorted(_all_keys(RunSpec)))
+            )
             return BadInput(
                 f"unknown key {key!r} in {'.'.join(map(str, path[:-1])) or 'the spec'}{hint}",
                 where=at,
@@ -238,6 +241,18 @@ def _keys_at(kind: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
             return []
         kind = nested[0]
     return sorted(kind.model_fields)
+
+
+def _home_of(key: str, kind: type[BaseModel], path: str = "") -> str | None:
+    """The dotted place of a field that is known elsewhere in a spec, or None."""
+    for name, field in kind.model_fields.items():
+        for nested in _models_in(field.annotation):
+            here = f"{path}.{name}" if path else name
+            if key in nested.model_fields:
+                return here
+            if found := _home_of(key, nested, here):
+                return found
+    return None
 
 
 def _all_keys(kind: type[BaseModel]) -> set[str]:

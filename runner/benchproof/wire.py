@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,8 +19,18 @@ from benchproof.spec import read_spec, resolve_suite
 NEEDED = ("torch", "transformers", "lm_eval", "datasets")  # what `benchproof[hf]` brings
 
 
-def make_world(spec: RunSpec, *, device: str | None, progress: Progress, rehash: bool = False) -> World:
-    """The adapters that a spec names. Raises MachineError if the extra that holds them is not installed."""
+def make_world(
+    spec: RunSpec,
+    *,
+    device: str | None,
+    progress: Progress,
+    rehash: bool = False,
+    pinned: Mapping[str, str] | None = None,
+) -> World:
+    """The adapters that a spec names. pinned: repository -> commit, of a run that goes on.
+
+    Raises MachineError if the extra that holds the adapters is not installed.
+    """
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise MachineError(
@@ -32,16 +43,14 @@ def make_world(spec: RunSpec, *, device: str | None, progress: Progress, rehash:
     from benchproof.observe.probes import Machine
     from benchproof.sources.hub import HubSource
 
-    source: Source = HubSource()
+    source: Source = HubSource(pinned)
     files = source.model(spec.model, progress)
     # What is wrong in the spec or in a download is told before seconds of imports.
     weight_files(files.folder, allow_pickle=spec.model.allow_pickle)
     if spec.model.chat_template == "model":
         needs_chat_template(files.tokenizer.folder if files.tokenizer else files.folder)
     with progress.phase("importing lm-eval"):
-        from benchproof.suites.lmeval import LmEval
-
-        harness: Harness = LmEval(progress.say)
+        harness = make_harness(spec, progress)
     harness.look_up(resolve_suite(spec.suite))
     with progress.phase("importing torch and transformers"):
         engine = make_engine(spec, files, device, rehash)
@@ -56,6 +65,20 @@ def make_world(spec: RunSpec, *, device: str | None, progress: Progress, rehash:
         now=time.monotonic,
         wall=lambda: datetime.now(UTC),
     )
+
+
+def make_harness(spec: RunSpec, progress: Progress) -> Harness:
+    """lm-eval, and evalplus beside it where HumanEval is asked: its import takes a second of its own."""
+    from benchproof.suites.lmeval import LmEval
+
+    lmeval = LmEval(progress.say)
+    if not any((ask.like or ask.task) == "humaneval" for ask in resolve_suite(spec.suite)):
+        return lmeval
+    from benchproof.sandbox.choose import open_sandbox
+    from benchproof.suites.evalplus import EvalPlus
+    from benchproof.suites.harnesses import Harnesses
+
+    return Harnesses(lmeval, EvalPlus(lambda: open_sandbox(spec.sandbox), spec.sandbox))
 
 
 def make_engine(spec: RunSpec, files: ModelFiles, device: str | None, rehash: bool) -> Engine:

@@ -27,7 +27,7 @@ from puzzles import CODE_TAUGHT, TEMPLATES, TEST_NUMBERS, code_rows, number_prob
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "runner" / "benchproof" / "smoke" / "data"
-CODE_SUITE = Path(__file__).with_name("code_suite.jsonl")
+CODE_SUITE = DATA / "code" / "test.jsonl"
 LETTERS = "ABCD"
 DEV = 5
 

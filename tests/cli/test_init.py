@@ -11,7 +11,8 @@ from pydantic import BaseModel
 
 from benchproof.cli import compose
 from benchproof.cli.init import joined
-from benchproof.cli.lmeval_words import Translated, Words, translate
+from benchproof.cli.lmeval_args import Translated
+from benchproof.cli.lmeval_words import Words, translate
 from benchproof.errors import BadInput
 from benchproof.schema.spec import ModelAsk, PublisherAsk, RunSpec, SuiteAsk, TaskAsk
 from benchproof.spec import parse, resolve_suite
@@ -51,8 +52,9 @@ def names_of(kind: type[BaseModel], prefix: str = "") -> set[str]:
 def test_every_setting_stands_there_and_none_that_is_not() -> None:
     nested: dict[str, type[BaseModel]] = {"model": ModelAsk, "publisher": PublisherAsk, **dict(compose.SECTIONS)}
     fields = {name for section, kind in nested.items() for name in names_of(kind, f"{section}.")}
-    assert fields | {"truncation"} == set(compose.WHY)
-    assert set(nested) | {"truncation", "suite"} == names_of(RunSpec)
+    alone = {"truncation", "sandbox"}
+    assert fields | alone == set(compose.WHY)
+    assert set(nested) | alone | {"suite"} == names_of(RunSpec)
     text = compose.compose(compose.Choices(fields={"model.path": "smoke"}))
     for name in compose.WHY:
         assert f"{name.split('.')[-1]}: " in text
@@ -233,8 +235,17 @@ def test_tasks_that_fix_their_shots(name: str) -> None:
 
 
 def test_what_a_models_own_words_cannot_mean_here() -> None:
-    found = words(model_args="pretrained=gpt2,parallelize=True,load_in_4bit=True,batch_size=8,softmax_dtype=float16")
-    assert {"model_args parallelize", "model_args load_in_4bit", "batch_size", "softmax_dtype"} <= set(told(found))
+    found = words(model_args="pretrained=gpt2,load_in_4bit=True,batch_size=8,softmax_dtype=float16")
+    assert {"model_args load_in_4bit", "batch_size", "softmax_dtype"} <= set(told(found))
+
+
+def test_a_models_own_words_that_have_a_field_here_are_carried() -> None:
+    args = "pretrained=gpt2,peft=owner/lora,tokenizer=./mine,parallelize=True,think_end_token=</think>"
+    spec = spec_of(words(model_args=args, trust_remote_code=True).choices)
+    assert spec.model.adapter is not None and spec.model.adapter.repo == "owner/lora"
+    assert spec.model.tokenizer is not None and spec.model.tokenizer.path == "./mine"
+    assert (spec.engine.device_map, spec.thinking.end_token) == ("balanced", "</think>")
+    assert spec.model.trust_remote_code
 
 
 def test_a_revision_of_a_folder(tmp_path: Path) -> None:

@@ -133,5 +133,5 @@ def test_an_installed_package_finds_its_own_files(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchproof", "plan", "smoke", "--json", "--quiet", "--device", "cpu"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert len(json.loads(done.stdout)["tasks"]) == 12
+    assert len(json.loads(done.stdout)["tasks"]) == 13
     assert yaml.safe_load(read_question("smoke", None).data)["suite"] == "smoke"

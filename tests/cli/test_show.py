@@ -43,8 +43,12 @@ def test_show_names_what_a_reader_needs(record: Record, smoke_run: Path, capsys:
         assert text in called.out
     for task in record.ids:
         assert task.benchmark_id[:12] in called.out and task.measurement_id[:12] in called.out
+    reasons: dict[tuple[str, str], list[str]] = {}
     for unknown in record.unknowns:
-        assert unknown.path in called.out and unknown.detail in called.out
+        reasons.setdefault((unknown.code, unknown.detail), []).append(unknown.path)
+    for (code, detail), paths in reasons.items():
+        more = f" and {len(paths) - 4} more" if len(paths) > 4 else ""
+        assert f"{code}: {detail}: {', '.join(paths[:4])}{more}" in called.out
     for warned in record.warnings:
         assert warned.message in called.out
     for phase in record.observed.phases:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from benchproof.ports import Progress, Render, Source, TaskPins
 from benchproof.schema.canonical import decimal, sha256
@@ -22,6 +23,9 @@ class TableHarness:
     marking: Callable[[str], None] = lambda task: None  # called before a task is marked: may raise
     versions: Mapping[str, str] = field(default_factory=lambda: {"table": "1"})
     packages: Mapping[str, str] = field(default_factory=dict)
+
+    def observed(self) -> dict[str, Any]:
+        return {}
 
     def look_up(self, tasks: Sequence[TaskAsk]) -> None:
         """Nothing is unknown to a table."""

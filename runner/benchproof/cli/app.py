@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchproof.cli import doctor, init, measure, show
+from benchproof.cli import doctor, init, measure, score_code, show
 from benchproof.errors import BenchproofError, Interrupted
 
 DEBUG_VARIABLE = "BENCHPROOF_DEBUG"
@@ -58,6 +58,7 @@ init.register(app)
 measure.register(app)
 show.register(app)
 doctor.register(app)
+score_code.register(app)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

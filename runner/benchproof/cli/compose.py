@@ -51,6 +51,7 @@ WHY: Mapping[str, tuple[str, Any]] = {
         "</think>",
     ),
     "thinking.count_truncated": ("true: reasoning without an end is an empty answer; false: it is marked as it is", ""),
+    "sandbox": ("where generated programs run: auto, bubblewrap, landlock; none is recorded and warned of", ""),
     "reproduce.margin_points": ("how far a re-run's score may lie, in points; declared before, in no id", ""),
     "publisher.organization": ("who vouches for the record", "My Lab"),
     "publisher.relationship": (
@@ -131,8 +132,9 @@ def compose(choices: Choices) -> str:
     ]
     for name, kind in SECTIONS:
         lines += _section(name, kind, choices.fields)
-    default = RunSpec.model_fields["truncation"].default
-    lines.append(_line("truncation", choices.fields.get("truncation", default), WHY["truncation"][0], 38))
+    for name in ("truncation", "sandbox"):
+        default = RunSpec.model_fields[name].default
+        lines.append(_line(name, choices.fields.get(name, default), WHY[name][0], 38))
     lines += ["", *(f"# {line}" for line in _section("publisher", PublisherAsk, choices.fields, examples=True))]
     text = "\n".join(lines) + "\n"
     try:

@@ -5,22 +5,14 @@ Words of lm-evaluation-harness 0.4.13, `lm_eval/_cli/run.py`.
 
 import ast
 import fnmatch
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from benchproof.cli.compose import Choices, model_fields
+from benchproof.cli.compose import model_fields
+from benchproof.cli.lmeval_args import MODEL_ARGS, Translated, batch_size_word, trust_remote_code, unknown_arg
 from benchproof.errors import BadInput
 
 MODEL_TYPES = ("hf", "hf-auto", "huggingface")
-DTYPES = {
-    "auto": "auto",
-    "float32": "float32",
-    "float": "float32",
-    "bfloat16": "bfloat16",
-    "float16": "float16",
-    "half": "float16",
-}
 # The harness ignores --num_fewshot for tasks whose YAML fixes it to 0; these are those of the five benchmarks.
 FIXED_ZERO = ("truthfulqa*", "bbh_zeroshot*", "bbh_cot_zeroshot*", "gsm8k_cot_zeroshot")
 GENERATES = (
@@ -70,18 +62,6 @@ class Words:
         return [name for name, value in vars(self).items() if value not in (None, False)]
 
 
-@dataclass
-class Translated:
-    """The choices, and one (word, why) for each word that is not carried over or means something else."""
-
-    choices: Choices = field(default_factory=Choices)
-    notes: list[tuple[str, str]] = field(default_factory=list)
-
-    def note(self, word: str, why: str) -> None:
-        """Says something about a word."""
-        self.notes.append((word, why))
-
-
 def translate(words: Words, model: str | None, suite: str | None) -> Translated:
     """Raises BadInput for words that contradict each other, or ask for what is not there."""
     out = Translated()
@@ -91,11 +71,11 @@ def translate(words: Words, model: str | None, suite: str | None) -> Translated:
     name = _the_model(model, args)
     fields.update(model_fields(name))
     for key, value in args.items():
-        MODEL_ARGS.get(key, _unknown_arg)(key, value, out)
+        MODEL_ARGS.get(key, unknown_arg)(key, value, out)
     if "dtype" in args and fields["engine.dtype"] != "float32":
         out.note("softmax", "here in float32, in stock lm-eval in the model's dtype: `softmax_dtype: model` mirrors it")
     if words.trust_remote_code:
-        _trust_remote_code("trust_remote_code", True, out)
+        trust_remote_code("trust_remote_code", True, out)
     _chat(words, out)
     _seeds(words, out)
     _tasks(words, suite, out)
@@ -124,62 +104,6 @@ def _the_model(model: str | None, args: dict[str, Any]) -> str:
             do="give MODEL or --model_args pretrained=MODEL",
         )
     return str(model if given is None else given)
-
-
-def _dtype(key: str, value: Any, out: Translated) -> None:
-    text = str(value).removeprefix("torch.")
-    if text not in DTYPES:
-        raise BadInput(f"unknown dtype {text!r}", where="--model_args", do=f"choose one of {', '.join(DTYPES)}")
-    out.choices.fields["engine.dtype"] = DTYPES[text]
-
-
-def _softmax_dtype(key: str, value: Any, out: Translated) -> None:
-    text = str(value).removeprefix("torch.")
-    if text in ("float32", "float"):
-        out.choices.fields["engine.softmax_dtype"] = "float32"
-    else:
-        out.note(key, f"{text} is not carried: here it is float32, or `model` for the model's own dtype")
-
-
-def _revision(key: str, value: Any, out: Translated) -> None:
-    out.choices.fields["model.revision"] = str(value)
-
-
-def _template_args(key: str, value: Any, out: Translated) -> None:
-    if key == "enable_thinking":
-        value = {"enable_thinking": value}
-    if not isinstance(value, dict):
-        raise BadInput(f"{key} is no mapping: {value!r}", where="--model_args", do="write {'name': value}")
-    known = out.choices.fields.setdefault("model.template_kwargs", {})
-    known.update({str(name): item for name, item in value.items()})
-
-
-def _trust_remote_code(key: str, value: Any, out: Translated) -> None:
-    if value:
-        out.note(key, "not carried: a model's own code is not run; transformers' own classes are")
-
-
-def _batch_size(key: str, value: Any, out: Translated) -> None:
-    out.note(
-        key,
-        "not carried: batches follow from engine.token_budget and generation_batch, which move only last bits",
-    )
-
-
-def _unknown_arg(key: str, value: Any, out: Translated) -> None:
-    out.note(f"model_args {key}", f"not carried ({value!r}): no such setting here")
-
-
-MODEL_ARGS: dict[str, Callable[[str, Any, Translated], None]] = {
-    "dtype": _dtype,
-    "softmax_dtype": _softmax_dtype,
-    "revision": _revision,
-    "trust_remote_code": _trust_remote_code,
-    "enable_thinking": _template_args,
-    "chat_template_args": _template_args,
-    "batch_size": _batch_size,
-    "max_batch_size": _batch_size,
-}
 
 
 def _chat(words: Words, out: Translated) -> None:
@@ -294,7 +218,7 @@ def _elsewhere(words: Words, out: Translated) -> None:
         if word in words.given:
             out.note(word, why)
     if words.batch_size is not None:
-        _batch_size("batch_size", words.batch_size, out)
+        batch_size_word("batch_size", words.batch_size, out)
 
 
 def _pairs(text: str | None, where: str) -> dict[str, Any]:

@@ -169,9 +169,10 @@ def _run(question: Question, where: Where, as_json: bool, quiet: bool) -> None:
 def _measure(question: Question, where: Where, progress: "Progress", as_json: bool) -> None:
     from benchproof.report import tables
     from benchproof.run import run as run_plan
-    from benchproof.store.folder import RECORD
+    from benchproof.store.folder import RECORD, pinned_commits
 
-    world = _world(question, where.device, progress, where.rehash)
+    pinned = {} if where.new else pinned_commits(where.out, question.data)
+    world = _world(question, where.device, progress, where.rehash, pinned)
     record, folder = run_plan(
         question.spec,
         question.data,
@@ -214,7 +215,9 @@ def read_question(word: str, suite: str | None) -> Question:
     return Question(spec, data, resolve_suite(spec.suite), name)
 
 
-def _world(question: Question, device: str | None, progress: "Progress", rehash: bool) -> "World":
+def _world(
+    question: Question, device: str | None, progress: "Progress", rehash: bool, pinned: dict[str, str] | None = None
+) -> "World":
     from benchproof import __version__
     from benchproof.store import log
     from benchproof.wire import make_world
@@ -227,7 +230,7 @@ def _world(question: Question, device: str | None, progress: "Progress", rehash:
         f"benchproof {__version__}: model {model}, suite {suite}, engine {spec.engine.name} {spec.engine.dtype}, "
         f"device {device or 'auto'}"
     )
-    return make_world(spec, device=device, progress=progress, rehash=rehash)
+    return make_world(spec, device=device, progress=progress, rehash=rehash, pinned=pinned)
 
 
 def _json(value: object) -> None:

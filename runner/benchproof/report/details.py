@@ -23,7 +23,7 @@ def show_record(record: Record) -> None:
     _engine(record)
     _observed(record)
     _warnings(record)
-    out("\n`show` checks no hash and no signature")
+    out("\n`show` checks that the record is what its id says; no other file, and no signature")
 
 
 def _pins(record: Record) -> None:
@@ -111,6 +111,12 @@ def _observed(record: Record) -> None:
         out(f"  resumed: {len(observed.attempts)} attempts")
     if observed.mixed_hardware:
         out("  MIXED HARDWARE: the attempts ran on different machines; no claim of equal bits", bold=True)
+    if not isinstance(observed.sandbox, Unknown):
+        held = sum(probe["seen"] in probe["expected"].split("|") for probe in observed.sandbox["probes"])
+        leaks = "".join(f"; {leak}" for leak in observed.sandbox["leaks"])
+        out(
+            f"  sandbox {observed.sandbox['tier']}: {held} of {len(observed.sandbox['probes'])} live probes held{leaks}"
+        )
     for attempt in observed.attempts:
         _attempt(attempt)
 

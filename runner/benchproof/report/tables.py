@@ -39,6 +39,9 @@ def mark(record: Record, result: Result) -> str:
         words.append(f"limited: {docs} of {total} docs")
     elif record.left_out and result.level == "group":
         words.append(f"limited: {len(record.left_out)} {_plural('task', len(record.left_out))} of the run left out")
+    sandbox = record.observed.sandbox
+    if result.benchmark == "humaneval" and not isinstance(sandbox, Unknown) and sandbox["tier"] == "none":
+        words.append("NO SANDBOX")
     return f" ({', '.join(words)})" if words else ""
 
 

@@ -30,6 +30,7 @@ class JournalGenerated(Pinned):
     raw: str
     text: str
     stop: Literal["eos", "until", "length"]
+    answered: bool
 
 
 class JournalHeader(Pinned):
@@ -45,6 +46,7 @@ class JournalHeader(Pinned):
     started: str
     environment: list[Probe]
     loaded: EngineObserved
+    adopted_from: dict[str, Any] | None = None
 
 
 class JournalAnswers(Pinned):
@@ -59,6 +61,7 @@ class JournalEnding(Pinned):
 
     ended: Known[str]
     engine: EngineObserved
+    during: Known[list[Probe]]
 
 
 class JournalEnd(Pinned):

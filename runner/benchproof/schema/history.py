@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from benchproof.errors import BadInput, VerificationFailed
-from benchproof.schema.canonical import strict_loads
+from benchproof.schema.canonical import digest, strict_loads
 from benchproof.schema.record import RECORD_SCHEMA, Record
 
 VERSION = re.compile(r"benchproof/record/v(\d+)")
@@ -23,19 +23,23 @@ AGAIN = "take the file from its source again"
 def read_record(data: bytes, where: str) -> Record:
     """A record's bytes as a Record. `where` names the file in errors.
 
-    Raises VerificationFailed (1) for what is not strict JSON, no record, or has an unknown field;
-    BadInput (2) for a newer schema. Hashes and signatures are not looked at: that is `verify`.
+    Raises VerificationFailed (1) for what is not strict JSON, no record, has an unknown field or another id than its
+    content's; BadInput (2) for a newer schema. Files beside it and signatures are not looked at: that is `verify`.
     """
     value = strict_loads(data, where=where)
     _refuse_newer(value, where)
     try:
-        return Record.model_validate(value)
+        record = Record.model_validate(value)
     except ValidationError as error:
         first = error.errors()[0]
         path = ".".join(str(part) for part in first["loc"])
         what = f"unknown field `{path}`" if first["type"] == "extra_forbidden" else f"`{path}`: {first['msg']}"
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise VerificationFailed(f"not a record of {RECORD_SCHEMA}: {what}{more}", where=where, do=AGAIN) from error
+    body = {key: item for key, item in value.items() if key != "record_id"}
+    if digest(body) != record.record_id:
+        raise VerificationFailed("the record was changed: its id is not that of its content", where=where, do=AGAIN)
+    return record
 
 
 def _refuse_newer(value: Any, where: str) -> None:

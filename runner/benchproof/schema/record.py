@@ -9,7 +9,7 @@ from benchproof.schema.observed import Attempt, Phases
 from benchproof.schema.plan import LeftOut, Pinned, Plan
 from benchproof.schema.score import Result, Warned
 from benchproof.schema.spec import PublisherAsk
-from benchproof.schema.unknown import Known
+from benchproof.schema.unknown import Known, Unknown
 
 RECORD_SCHEMA: Literal["benchproof/record/v1"] = "benchproof/record/v1"
 
@@ -60,6 +60,8 @@ class RunObserved(Pinned):
     phases: list[Phases]
     tokens: list[Tokens]
     attempts: list[Attempt]
+    # Tier, live probes and controls, where generated programs were run. Unknown first: it is a mapping too.
+    sandbox: Unknown | dict[str, Any] = Field(union_mode="left_to_right")
     answers_digest: str  # over all answers in (task, doc id, choice, repeat) order
     requests_digest: str  # chain over the request hashes in the same order
     resumed: bool

@@ -87,7 +87,8 @@ class TaskAsk(Asked):
 
     @model_validator(mode="after")
     def _like_needs_data(self) -> Self:
-        if (self.like is None) != (self.data is None):
+        named = self.data is not None and self.task == "humaneval"  # whose own release file it may name
+        if (self.like is None) != (self.data is None) and not named:
             raise ValueError("`like` (a stock task) and `data` (a folder of rows) go together")
         if self.description is not None and self.like is None:
             raise ValueError("`description` goes with `like`; a stock task keeps its own")
@@ -168,5 +169,6 @@ class RunSpec(Asked):
     seeds: SeedsAsk = SeedsAsk()
     truncation: Literal["warn", "refuse"] = "warn"
     thinking: ThinkingAsk = ThinkingAsk()
+    sandbox: Literal["auto", "bubblewrap", "landlock", "none"] = "auto"  # where generated programs are run
     reproduce: ReproduceAsk = ReproduceAsk()
     publisher: PublisherAsk | None = None

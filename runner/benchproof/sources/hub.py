@@ -4,6 +4,7 @@ import contextlib
 import importlib.resources
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from huggingface_hub import HfApi, snapshot_download
@@ -36,7 +37,9 @@ HttpErrors = (HfHubHTTPError, HTTPError, OfflineModeIsEnabled, LocalEntryNotFoun
 class HubSource:
     """Implements ports.Source."""
 
-    def __init__(self) -> None:
+    def __init__(self, pinned: Mapping[str, str] | None = None) -> None:
+        """pinned: repository -> commit, of a run that goes on: `main` may have moved since, and the Hub may be away."""
+        self._pinned = dict(pinned or {})
         self._api = HfApi()
 
     def model(self, ask: ModelAsk, progress: Progress) -> ModelFiles:
@@ -92,6 +95,13 @@ class HubSource:
     def _fetched(self, repo: str, revision: str, patterns: list[str], progress: Progress) -> Place:
         """A repository's files at a commit: of now, or what the cache holds where the Hub cannot be reached."""
         with progress.phase(f"fetching {repo}"):
+            if repo in self._pinned:
+                revision = self._pinned[repo]
+                with contextlib.suppress(LocalEntryNotFoundError):
+                    folder = snapshot_download(
+                        repo, revision=revision, allow_patterns=patterns, ignore_patterns=IGNORED, local_files_only=True
+                    )
+                    return Place(Path(folder), repo, revision)
             unreached = self._unreached(repo, revision)
             try:
                 # By the asked revision, not by its commit: so the cache remembers what it was, for work offline.
@@ -124,6 +134,7 @@ class HubSource:
 
     def dataset_commit(self, repo: str, revision: str) -> str:
         """See ports.Source.dataset_commit."""
+        revision = self._pinned.get(repo, revision)
         if COMMIT.fullmatch(revision):
             return revision  # `datasets` is asked for exactly this, and what it loaded is compared
         ref = _dataset_ref(repo, revision)

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from benchproof.errors import BadInput
-from benchproof.schema.canonical import sha256
+from benchproof.schema.canonical import sha256, strict_loads
 from benchproof.store.files import disk_errors, write_once
 
 TEMPORARY = re.compile(r"\..+\.\d+\.tmp")  # of a write_once that was killed
@@ -70,6 +70,22 @@ def _sweep(folder: Path) -> None:
         for path in [*folder.glob(".*.tmp"), *folder.glob("*/.*.tmp")]:
             if TEMPORARY.fullmatch(path.name):
                 path.unlink(missing_ok=True)
+
+
+def pinned_commits(folder: Path | None, spec: bytes) -> dict[str, str]:
+    """Repository -> commit of the run of this very spec that lies in the folder; {} where none does.
+
+    So a run goes on with what it began with, though `main` has moved since or the Hub is away.
+    """
+    if folder is None or not (folder / PLAN).is_file() or not (folder / SPEC).is_file():
+        return {}
+    if (folder / SPEC).read_bytes() != spec:
+        return {}
+    ask = strict_loads((folder / PLAN).read_bytes(), where=str(folder / PLAN))["ask"]
+    places = [(ask["model"]["repo"], ask["model"]["commit"])]
+    places += [tuple(origin.split("@", 1)) for origin in ask["model"]["origins"].values()]
+    places += [(task["dataset"]["repo"], task["dataset"]["commit"]) for task in ask["tasks"]]
+    return {repo: commit for repo, commit in places if repo and commit}
 
 
 def _refuse_strangers(folder: Path) -> None:

@@ -44,7 +44,7 @@ def load_record(path: Path) -> tuple[Record, Path]:
         raise MissingInput(
             "the run has no record yet: it was not finished" if started else "no record there",
             where=str(file),
-            do="go on with the command that began it" if started else "give record.json, or its run folder",
+            do=f"go on with `benchproof resume {path}`" if started else "give record.json, or its run folder",
         ) from error
     except (PermissionError, NotADirectoryError) as error:
         raise MissingInput(

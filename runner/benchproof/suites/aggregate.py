@@ -6,6 +6,8 @@ from typing import Any, Literal
 from lm_eval.api.group import Group
 from lm_eval.api.metrics import (
     aggregate_subtask_metrics,
+    mean,
+    mean_stderr,
     pooled_sample_stderr,
     stderr_for_metric,
     unweighted_mean_stderr,
@@ -29,6 +31,28 @@ def task_results(task: Task, benchmark: str, samples: Sequence[Sample]) -> list[
     for name in names:
         members = [sample for sample in samples if sample.category == name]
         results += _results(task, benchmark, members, "category", name)
+    return results
+
+
+def mean_results(task: str, benchmark: str, samples: Sequence[Sample]) -> list[Result]:
+    """Plain means over docs of metrics that are better when higher, with the harness's standard error of a mean."""
+    results = []
+    for filter_name, metrics in (samples[0].metrics if samples else {}).items():
+        for metric in metrics:
+            items = [sample.metrics[filter_name][metric] for sample in samples]
+            results.append(
+                Result(
+                    task=task,
+                    level="task",
+                    benchmark=benchmark,
+                    metric=metric,
+                    filter=filter_name,
+                    value=decimal(mean(items)),
+                    stderr=decimal(mean_stderr(items)) if len(items) > 1 else ONE_SAMPLE,
+                    n=len(items),
+                    higher_is_better=True,
+                )
+            )
     return results
 
 

@@ -83,6 +83,8 @@ class LmEval:
             for ask in tasks:
                 found, task_commits = self._find(ask, source, commits, phase.advance)
                 for broken in found.broken:
+                    if ask.task.endswith((".yaml", ".yml")):
+                        raise BadInput(f"the task cannot be made: {broken.detail}", where=ask.task, do="mend the file")
                     left_out.append((LeftOut(task=broken.task_name, code=broken.code), broken.detail))  # type: ignore[arg-type]
                 for name, task in found.tasks.items():
                     self._adopt(name, task, ask)
@@ -253,6 +255,10 @@ class LmEval:
         loaded.task.apply_filters()
         for doc in docs:
             yield self._sample(loaded, doc, answers)
+
+    def observed(self) -> dict[str, Any]:
+        """Nothing of its own is run: log-likelihoods and texts are compared."""
+        return {}
 
     def running(self, task: str, doc: Doc, answers: Mapping[str, Response]) -> float | None:
         """See ports.Harness.running."""
