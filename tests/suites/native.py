@@ -30,7 +30,7 @@ def _statuses(item: tuple[dict[str, object], list[str]]) -> list[list[str]]:
     from evalplus.gen.util import trusted_exec
 
     problem, sources = item
-    expected = {}
+    expected: dict[str, object] = {}
     canonical = f"{problem['prompt']}{problem['canonical_solution']}"
     for part in ("base", "plus"):
         answers, seconds = trusted_exec(canonical, problem[f"{part}_input"], problem["entry_point"], record_time=True)
