@@ -274,3 +274,11 @@ def _state(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text("ascii").rsplit(")", 1)[1].split()[0]
     except OSError:
         return ""
+
+
+def test_a_recursion_ends_at_the_depth_at_which_it_ends_under_evalplus(sandbox: Sandbox) -> None:
+    source = (
+        "import sys\ndef add(x, y):\n    n, f = 0, sys._getframe()\n    while f: n, f = n + 1, f.f_back\n    return n\n"
+    )
+    _, (answer,) = run(sandbox, execution(source))
+    assert answer == Value(b"23")  # measured in a function that evalplus.evaluate.evaluate called

@@ -38,7 +38,7 @@ def score_code(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")] = False,
 ) -> None:
-    """Score HumanEval and HumanEval+ samples that somebody else generated.
+    """Score somebody else's HumanEval samples.
 
     Programs run in a sandbox and are compared by evalplus's rules. A file that covers only some problems is scored
     for those, and says so.

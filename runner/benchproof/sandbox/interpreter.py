@@ -55,7 +55,10 @@ RLIMITS = {
     "RLIMIT_MEMLOCK": 0,
     "RLIMIT_MSGQUEUE": 0,
 }
-SKIPPED = ("site-packages", "dist-packages", "test", "tests", "idlelib", "turtledemo", "ensurepip", "lib2to3")
+SKIPPED = (
+    "site-packages dist-packages test tests idlelib turtledemo ensurepip lib2to3 config-* *.a *.opt-*.pyc include"
+).split()
+COPY = "benchproof-sandbox-"
 
 
 def executable() -> Path:
@@ -82,9 +85,10 @@ def open_to_all(path: Path) -> bool:
     return all(part.stat().st_mode & 0o005 == 0o005 for part in (path, *path.parents))
 
 
-def copied(folders: dict[str, Path], owner: int) -> Path:
+def copied(folders: dict[str, Path]) -> Path:
     """A readable copy of some folders under the names given, for a user who cannot enter where they lie."""
-    target = Path(tempfile.mkdtemp(prefix="benchproof-sandbox-"))
+    _sweep()
+    target = Path(tempfile.mkdtemp(prefix=f"{COPY}{os.getpid()}-"))
     target.chmod(0o755)
     for name, source in folders.items():
         shutil.copytree(source, target / name, ignore=shutil.ignore_patterns(*SKIPPED), symlinks=False)
@@ -93,3 +97,11 @@ def copied(folders: dict[str, Path], owner: int) -> Path:
         for file in files:
             (Path(folder) / file).chmod(0o644)
     return target
+
+
+def _sweep() -> None:
+    """Removes copies of processes that were killed before they could."""
+    for left in Path(tempfile.gettempdir()).glob(f"{COPY}*-*"):
+        pid = left.name.removeprefix(COPY).split("-")[0]
+        if pid.isdecimal() and not Path(f"/proc/{pid}").exists() and left.stat().st_uid == os.getuid():
+            shutil.rmtree(left, ignore_errors=True)

@@ -6,7 +6,6 @@ files can be seen (`stat`).
 
 import ctypes
 import os
-import pwd
 import shutil
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ def launch(program: bytes) -> Launch:
     folders |= {f"site/{folder.name}": folder for folder in interpreter.numpy_folders()}
     copy = None
     if root and not all(interpreter.open_to_all(folder) for folder in folders.values()):
-        copy = interpreter.copied(folders, NOBODY)
+        copy = interpreter.copied(folders)
         folders = {name: copy / name for name in folders}
     site = [str(path.parent) for name, path in folders.items() if name == "site/numpy"]
     library = folders["lib"]
@@ -82,11 +81,3 @@ def open_launch() -> Launch:
     }
     command = [str(interpreter.executable()), *interpreter.FLAGS, str(interpreter.SHIM / "guest.py")]
     return Launch(command, {"PATH": os.environ.get("PATH", ""), **interpreter.SETTINGS}, setup)
-
-
-def nobody() -> str:
-    """The name of the user that a worker becomes, for messages."""
-    try:
-        return pwd.getpwuid(NOBODY).pw_name
-    except KeyError:
-        return str(NOBODY)
