@@ -94,6 +94,7 @@ def a_task_pin(task: str = "choose", *, n_docs: int = 2, **changes: Any) -> Task
 
 def a_mark_pin(task: str = "choose", **changes: Any) -> TaskMarkPin:
     settings: dict[str, Any] = {
+        "harness": "table",
         "task": task,
         "version": "1",
         "benchmark": task,

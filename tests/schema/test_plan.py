@@ -307,8 +307,8 @@ def expected_of(path: tuple[str, ...]) -> set[str]:
             return PLAN
         case ("mark", "tasks", index, *_):
             return (OF_MMLU, OF_GSM8K)[int(index)] - {"ask"}
-        case ("mark", "harness"):
-            return ALL - {"ask"}
+        case ("mark", "harness"):  # one more of them: no task here is its own
+            return MARKED
         case _:
             return MARKED
 
@@ -391,3 +391,13 @@ def test_no_floats_stand_in_a_plan(base: Plan) -> None:
             yield value
 
     assert not [value for value in numbers(json.loads(base.to_bytes())) if isinstance(value, float)]
+
+
+# Mutant: all harnesses in every benchmark id: MMLU asked beside HumanEval would be another MMLU.
+def test_a_tasks_own_harness_is_in_its_benchmark_and_no_other(base: Plan) -> None:
+    def with_harness(**versions: str) -> Plan:
+        return base.model_copy(update={"mark": base.mark.model_copy(update={"harness": versions})})
+
+    same, other = base.mark.harness["lm_eval"], "0.0.1"
+    assert with_harness(lm_eval=other).benchmark_id(MMLU) != base.benchmark_id(MMLU)
+    assert with_harness(lm_eval=same, evalplus="0.3.1").benchmark_id(MMLU) == base.benchmark_id(MMLU)

@@ -55,9 +55,20 @@ RLIMITS = {
     "RLIMIT_MEMLOCK": 0,
     "RLIMIT_MSGQUEUE": 0,
 }
-SKIPPED = (
-    "site-packages dist-packages test tests idlelib turtledemo ensurepip lib2to3 config-* *.a *.opt-*.pyc include"
-).split()
+SKIPPED = [
+    "site-packages",
+    "dist-packages",
+    "test",
+    "tests",
+    "idlelib",
+    "turtledemo",
+    "ensurepip",
+    "lib2to3",
+    "config-*",
+    "*.a",
+    "*.opt-*.pyc",
+    "include",
+]
 COPY = "benchproof-sandbox-"
 
 

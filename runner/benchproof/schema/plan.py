@@ -122,6 +122,7 @@ class TaskMarkPin(Pinned):
     """The half of a task that decides what its responses are worth."""
 
     task: str
+    harness: str  # lm_eval | evalplus: whose version is the benchmark's
     version: str
     benchmark: str  # mmlu | gsm8k | truthfulqa | bigbench | bbh | the task's own name
     config: dict[str, Any]  # metrics, filters, process_results; code by hash
@@ -211,7 +212,9 @@ class Plan(Pinned):
         for place in ("repo", "config", "commit"):  # rows are pinned by content: a mirror of them is the same
             del ask["dataset"][place]
         mark = self.task_mark(task).json_value()
-        return digest({"ask": ask, "mark": mark, "harness": self.mark.harness})
+        # Only its own harness: MMLU is the same benchmark whether or not HumanEval is asked beside it.
+        harness = {name: version for name, version in self.mark.harness.items() if name == mark["harness"]}
+        return digest({"ask": ask, "mark": mark, "harness": harness})
 
     def measurement_id(self, task: str) -> str:
         """Equal ids mean the same thing measured, wherever the model's files were found."""

@@ -84,6 +84,7 @@ def mark_pin(task: Task, benchmark: Benchmark, harness_name: str, categories: Se
     }
     return TaskMarkPin(
         task=task.task_name,
+        harness="lm_eval",
         version=str(task.VERSION),
         benchmark=benchmark.name,
         config=rest,
