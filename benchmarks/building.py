@@ -32,6 +32,7 @@ def measure() -> None:
     quiet_libraries()
     import lm_eval.utils
 
+    from benchproof.ports import Asking
     from benchproof.report.progress import Silent
     from benchproof.schema.request import Doc
     from benchproof.schema.spec import TaskAsk
@@ -41,12 +42,9 @@ def measure() -> None:
     harness = LmEval()
     pins = harness.load(
         [TaskAsk(task="mmlu", num_fewshot=5)],
-        fewshot_seed=1234,
-        generation_seed=1234,
-        chat=False,
-        system_prompt=None,
-        source=HubSource(),
-        progress=Silent(),
+        Asking(fewshot_seed=1234, generation_seed=1234, chat=False),
+        HubSource(),
+        Silent(),
     )
     cached = lm_eval.utils.env.from_string
     ways = {"stock": cached.__wrapped__, "cached": cached}

@@ -1,34 +1,20 @@
 """`--adopt`: answers of equal measurements are taken over, whole ops only, and the record says so."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchproof.errors import BadInput, Interrupted, MissingInput
-from benchproof.ports import Op, Progress
+from benchproof.ports import Progress
 from benchproof.schema.plan import ModelPin
 from benchproof.schema.record import Record
 from benchproof.store.files import read_lines
 from benchproof.store.journal import JournalWriter, read_journal
-from fakes.counting import CountingEngine
+from fakes.counting import CountingEngine, StopAt
 from fakes.outcome import acknowledged, journals
 from fakes.plans import a_model_pin
 from fakes.world import table_run, table_spec
-
-
-@dataclass
-class StopAt:
-    """Stops the run before its n-th op."""
-
-    n: int
-    seen: int = 0
-
-    def __call__(self, op: Op) -> None:
-        if self.seen == self.n:
-            raise Interrupted("stopped")
-        self.seen += 1
 
 
 class AnotherModel(CountingEngine):

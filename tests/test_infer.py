@@ -1,7 +1,7 @@
 """What is answered once is never asked again; what was not acknowledged is asked again, whole ops at a time."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +14,12 @@ from benchproof.schema.response import Generated, Loglikelihood, Response
 from benchproof.schema.unknown import Unknown
 from benchproof.store.files import read_lines
 from benchproof.store.journal import JournalWriter, read_journal
-from fakes.counting import CountingEngine
+from fakes.counting import CountingEngine, StopAt
 from fakes.disk import FailingDisk
 from fakes.harness import TableHarness
+from fakes.outcome import journals
 from fakes.plans import a_built, a_choice, a_likelihood, a_plan, answers_of
 from fakes.world import table_run, table_spec
-
-
-@dataclass
-class StopAt:
-    """Stops the run before its n-th op, as a signal would."""
-
-    n: int
-    seen: int = 0
-
-    def __call__(self, op: Op) -> None:
-        if self.seen == self.n:
-            raise Interrupted("stopped by SIGTERM", do="run the same command again")
-        self.seen += 1
-
-
-def journals(folder: Path) -> list[Path]:
-    return sorted((folder / "journal").glob("*.journal"))
 
 
 def samples(folder: Path) -> dict[str, bytes]:

@@ -49,7 +49,7 @@ def adopt(plan: Plan, built: Built, found: Found, source: Path, folder: Path, wa
             "journals": [{"name": file.path.name, "head": file.head} for file in files],
         },
     }
-    path = folder / "journal" / attempt_name(0, 1, found.next_attempt)
+    path = folder / JOURNAL / attempt_name(0, 1, found.next_attempt)
     with JournalWriter(path, header) as journal:
         for op in ops:
             journal.append(op.index, [usable[built.requests[i].hash] for i in op.requests])

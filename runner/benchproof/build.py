@@ -29,6 +29,10 @@ class Built:
         """Over the request hashes in (task, doc id, choice, repeat) order."""
         return chain([request.hash for request in sorted(self.requests, key=lambda r: r.key)])
 
+    def encoded_of(self) -> dict[str, Encoded]:
+        """Request hash -> its token ids."""
+        return {request.hash: item for request, item in zip(self.requests, self.encoded, strict=True)}
+
 
 def build(plan: Plan, *, harness: Harness, engine: Engine, progress: Progress) -> Built:
     """All requests of a plan. Raises BadInput for requests that the model cannot be asked."""
@@ -53,7 +57,7 @@ def write_requests(built: Built, folder: Path, progress: Progress) -> list[FileD
     """
     target = folder / "requests"
     target.mkdir(exist_ok=True)
-    encoded = {request.hash: item for request, item in zip(built.requests, built.encoded, strict=True)}
+    encoded = built.encoded_of()
     files = []
     with progress.phase("writing requests", total=len(built.docs), unit="tasks") as phase:
         for task, docs in built.docs.items():

@@ -14,6 +14,14 @@
 A verdict ("not reproduced") is a value, not an error; an error means that no verdict was reached.
 """
 
+LOG_NOTE = "log: "  # how an exception that passes through says where it was written down
+
+
+def noted_log(error: BaseException) -> str | None:
+    """The log file that an exception's notes name, or None."""
+    notes = (note for note in getattr(error, "__notes__", []) if note.startswith(LOG_NOTE))
+    return next((note.removeprefix(LOG_NOTE) for note in notes), None)
+
 
 class BenchproofError(Exception):
     """What happened, where, and what to do: rendered as at most five lines.

@@ -93,7 +93,7 @@ def infer(
         "environment": [probe.json_value() for probe in environment],
         "loaded": engine.observed().json_value(),
     }
-    path = folder / "journal" / attempt_name(0, 1, found.next_attempt)
+    path = folder / JOURNAL / attempt_name(0, 1, found.next_attempt)
     answers = dict(found.answers)
     board = _Scoreboard(built, harness, sum(op.cost for op in ops), now)
     with JournalWriter(path, header) as journal:
@@ -144,7 +144,7 @@ def _attempt(file: JournalFile) -> Attempt:
 def _described(file: JournalFile, end: dict[str, Any]) -> dict[str, Any]:
     return {
         "number": attempt_number(file.path),
-        "journal": f"journal/{file.path.name}",
+        "journal": f"{JOURNAL}/{file.path.name}",
         "head": file.head,
         "frames": file.frames,
         "responses": file.responses,

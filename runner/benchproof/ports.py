@@ -95,6 +95,16 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Asking:
+    """What is the same for every task of a run. chat: the model's own template is applied."""
+
+    fewshot_seed: int
+    generation_seed: int
+    chat: bool = False
+    system_prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TaskPins:
     """What the harness made of the asked tasks."""
 
@@ -123,17 +133,7 @@ class Harness(Protocol):
         """Raises BadInput for a task that nobody has; loads nothing."""
         ...
 
-    def load(
-        self,
-        tasks: Sequence[TaskAsk],
-        *,
-        fewshot_seed: int,
-        generation_seed: int,
-        chat: bool,
-        system_prompt: str | None,
-        source: Source,
-        progress: Progress,
-    ) -> TaskPins:
+    def load(self, tasks: Sequence[TaskAsk], asking: Asking, source: Source, progress: Progress) -> TaskPins:
         """Loads the tasks and their data, and pins both. Raises BadInput for a task nobody has."""
         ...
 

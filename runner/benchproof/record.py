@@ -7,14 +7,14 @@ from pydantic import BaseModel
 
 from benchproof.build import Built
 from benchproof.resolve import Resolved
-from benchproof.schema.canonical import decimal, sha256
+from benchproof.schema.canonical import decimal, plain, sha256
 from benchproof.schema.observed import Attempt, Phases
 from benchproof.schema.plan import Plan
 from benchproof.schema.record import Asked, FileDigest, Record, RunObserved, TaskIds, Tokens, UnknownAt
 from benchproof.schema.response import Response
 from benchproof.schema.score import Warned
 from benchproof.schema.spec import RunSpec
-from benchproof.schema.unknown import Unknown
+from benchproof.schema.unknown import Unknown, is_unknown
 from benchproof.score import Scores, cut_short, unanswered
 from benchproof.store.journal import answers_digest
 
@@ -42,6 +42,7 @@ def assemble(
     """The whole record, its id filled in."""
     plan = resolved.plan
     tokens = _tokens(built, answers)
+    mixed_hardware = len({_hardware(attempt) for attempt in attempts}) > 1
     left_out = [*resolved.left_out, *scores.left_out]
     record = Record(
         plan_id=plan.plan_id,
@@ -70,11 +71,11 @@ def assemble(
             answers_digest=answers_digest(built.requests, answers),
             requests_digest=built.requests_digest,
             resumed=len([attempt for attempt in attempts if attempt.adopted_from is None]) > 1,
-            mixed_hardware=len({_hardware(attempt) for attempt in attempts}) > 1,
+            mixed_hardware=mixed_hardware,
         ),
         results=scores.results,
         files=list(files),
-        warnings=_warnings(plan, tokens, scores, resolved.notes, left_out, attempts, sandbox),
+        warnings=_warnings(plan, tokens, scores, resolved.notes, left_out, attempts, mixed_hardware, sandbox),
         left_out=left_out,
         unknowns=[],
         publisher=spec.publisher or NO_PUBLISHER,
@@ -92,7 +93,7 @@ def _status(spec: RunSpec, plan: Plan, left_out: Sequence[Any]) -> Any:
 
 def _asked(spec: RunSpec) -> dict[str, Any]:
     """The spec as JSON; what names a place on the author's machine is redacted, and says so."""
-    value = _decimals(spec.model_dump(mode="json", exclude_none=True))
+    value = plain(spec.model_dump(mode="json", exclude_none=True))
     places = [(value["model"], "path"), (value["engine"], "journal")]
     places += [(value["model"][part], "path") for part in ("adapter", "tokenizer") if part in value["model"]]
     for holder, key in places:
@@ -111,18 +112,8 @@ def _asked(spec: RunSpec) -> dict[str, Any]:
     return dict(value)
 
 
-def _decimals(value: Any) -> Any:
-    if isinstance(value, float):
-        return decimal(value)
-    if isinstance(value, dict):
-        return {key: _decimals(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_decimals(item) for item in value]
-    return str(value) if isinstance(value, int) and abs(value) >= 2**53 else value
-
-
 def _tokens(built: Built, answers: Mapping[str, Response]) -> list[Tokens]:
-    encoded = {request.hash: item for request, item in zip(built.requests, built.encoded, strict=True)}
+    encoded = built.encoded_of()
     found = []
     for task, docs in built.docs.items():
         hashes = [request.hash for doc in docs for request in doc.requests]
@@ -157,6 +148,7 @@ def _warnings(
     notes: Sequence[tuple[str, str]],
     left_out: Sequence[Mapping[str, str]],
     attempts: Sequence[Attempt],
+    mixed_hardware: bool,
     sandbox: Mapping[str, Any],
 ) -> list[Warned]:
     found = [Warned(code="note", severity="info", where=benchmark, message=note) for benchmark, note in notes]
@@ -221,7 +213,7 @@ def _warnings(
             found.append(
                 Warned(code="adopted", severity="warn", where=attempt.journal, message=message, count=attempt.responses)
             )
-    if len({_hardware(attempt) for attempt in attempts}) > 1:
+    if mixed_hardware:
         message = "attempts ran on different hardware: no bits are claimed"
         found.append(Warned(code="mixed_hardware", severity="warn", where="attempts", message=message))
     if sandbox.get("tier") == "none":
@@ -237,7 +229,7 @@ def _unknowns(value: Any, path: str) -> Any:
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
     if isinstance(value, dict):
-        if set(value) == {"unknown", "detail"}:
+        if is_unknown(value):
             yield UnknownAt(path=path, code=value["unknown"], detail=value["detail"])
             return
         for key, item in value.items():

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchproof.errors import BadInput
-from benchproof.ports import Engine, Harness, Progress, Source, TaskPins
+from benchproof.ports import Asking, Engine, Harness, Progress, Source, TaskPins
 from benchproof.schema.plan import Ask, Mark, Plan
 from benchproof.schema.spec import RunSpec, TaskAsk
 
@@ -23,15 +23,13 @@ def resolve(
 ) -> Resolved:
     """Pins everything. Raises BadInput, MissingInput, MachineError; a revision that cannot be resolved is one."""
     model = engine.pin_model(progress)
-    pins = harness.load(
-        tasks,
+    asking = Asking(
         fewshot_seed=spec.seeds.fewshot,
         generation_seed=spec.seeds.generation,
         chat=spec.model.chat_template == "model",
         system_prompt=spec.model.system_prompt,
-        source=source,
-        progress=progress,
     )
+    pins = harness.load(tasks, asking, source, progress)
     _refuse_equal_names(pins)
     generation = str(spec.seeds.generation)
     plan = Plan(

@@ -48,6 +48,14 @@ class Watch:
         self.phases.append((name, self.now() - start))
 
 
+def dry_run(spec: RunSpec, tasks: Sequence[TaskAsk], world: World) -> tuple[resolve.Resolved, build.Built]:
+    """Everything pinned and every request built; no weights loaded, nothing written. Raises BenchproofError."""
+    resolved = resolve.resolve(
+        spec, tasks, engine=world.engine, harness=world.harness, source=world.source, progress=world.progress
+    )
+    return resolved, build.build(resolved.plan, harness=world.harness, engine=world.engine, progress=world.progress)
+
+
 def run(
     spec: RunSpec,
     spec_bytes: bytes,

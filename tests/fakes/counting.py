@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from benchproof.engines.batches import make_ops
+from benchproof.errors import Interrupted
 from benchproof.ports import Op, Progress
 from benchproof.schema.observed import EngineObserved
 from benchproof.schema.plan import EnginePin, ModelPin
@@ -14,6 +15,19 @@ from benchproof.schema.unknown import Unknown
 from fakes.plans import a_model_pin, an_engine_pin
 
 NO_MODEL = Unknown(unknown="not_applicable", detail="answers follow from the request's hash")
+
+
+@dataclass
+class StopAt:
+    """Stops the run before its n-th op, as a signal would."""
+
+    n: int
+    seen: int = 0
+
+    def __call__(self, op: Op) -> None:
+        if self.seen == self.n:
+            raise Interrupted("stopped by SIGTERM", do="run the same command again")
+        self.seen += 1
 
 
 @dataclass

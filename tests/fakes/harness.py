@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchproof.ports import Progress, Render, Source, TaskPins
+from benchproof.ports import Asking, Progress, Render, Source, TaskPins
 from benchproof.schema.canonical import decimal, sha256
 from benchproof.schema.plan import GroupPin, Headline
 from benchproof.schema.request import Doc
@@ -30,17 +30,7 @@ class TableHarness:
     def look_up(self, tasks: Sequence[TaskAsk]) -> None:
         """Nothing is unknown to a table."""
 
-    def load(
-        self,
-        tasks: Sequence[TaskAsk],
-        *,
-        fewshot_seed: int,
-        generation_seed: int,
-        chat: bool,
-        system_prompt: str | None,
-        source: Source,
-        progress: Progress,
-    ) -> TaskPins:
+    def load(self, tasks: Sequence[TaskAsk], asking: Asking, source: Source, progress: Progress) -> TaskPins:
         names = [ask.task for ask in tasks]
         return TaskPins(
             asks=[

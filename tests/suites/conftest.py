@@ -1,14 +1,18 @@
-"""Runs facts.py against the local stand-in for the Hub, each function once a session."""
+"""Runs facts.py against the local stand-in for the Hub, each function once a session; opens the sandbox."""
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from benchproof.errors import SandboxUnavailable
+from benchproof.sandbox.choose import open_sandbox
+from benchproof.sandbox.supervisor import Sandbox
 
 SCRIPT = Path(__file__).with_name("facts.py")
 TESTS = Path(__file__).resolve().parents[1]
@@ -39,3 +43,13 @@ def facts(hub_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
         return known[question]
 
     return ask
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    try:
+        opened = open_sandbox("auto", workers=2)
+    except SandboxUnavailable as error:
+        pytest.skip(str(error))
+    with opened:
+        yield opened

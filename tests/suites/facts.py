@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchproof.errors import BenchproofError
-from benchproof.ports import TaskPins
+from benchproof.ports import Asking, TaskPins
 from benchproof.report.progress import Silent
 from benchproof.resolve import resolve
 from benchproof.schema.canonical import chain
@@ -42,12 +42,9 @@ def load(*asks: dict[str, Any], chat: bool = False) -> tuple[LmEval, TaskPins]:
     harness = LmEval()
     pins = harness.load(
         [TaskAsk.model_validate(ask) for ask in asks],
-        fewshot_seed=1234,
-        generation_seed=1234,
-        chat=chat,
-        system_prompt=None,
-        source=HubSource(),
-        progress=Silent(),
+        Asking(fewshot_seed=1234, generation_seed=1234, chat=chat),
+        HubSource(),
+        Silent(),
     )
     return harness, pins
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchproof.errors import BadInput, SandboxUnavailable
-from benchproof.ports import TaskPins
+from benchproof.ports import Asking, TaskPins
 from benchproof.report.progress import Silent
 from benchproof.sandbox.choose import open_sandbox
 from benchproof.schema.request import Doc
@@ -26,12 +26,9 @@ def loaded(ask: TaskAsk = MINI, *, chat: bool = False, tier: Any = "auto") -> tu
     harness = EvalPlus(lambda: open_sandbox(tier, workers=1), tier)
     pins = harness.load(
         [ask],
-        fewshot_seed=1,
-        generation_seed=7,
-        chat=chat,
-        system_prompt=None,
-        source=HubSource(),
-        progress=Silent(),
+        Asking(fewshot_seed=1, generation_seed=7, chat=chat),
+        HubSource(),
+        Silent(),
     )
     return harness, pins
 

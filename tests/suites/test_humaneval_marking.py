@@ -10,8 +10,7 @@ import pytest
 
 from benchproof.cli.app import app, main
 from benchproof.cli.score_code import register
-from benchproof.errors import BadInput, MachineError, MissingInput, SandboxUnavailable, VerificationFailed
-from benchproof.sandbox.choose import open_sandbox
+from benchproof.errors import BadInput, MachineError, MissingInput, VerificationFailed
 from benchproof.sandbox.supervisor import Sandbox
 from benchproof.schema.execution import Execution, Judge, Outcome
 from benchproof.suites import humaneval_data, humaneval_marking
@@ -33,16 +32,6 @@ ROWS = [
     a_row("Own/2", "find_zero", "return -x[0] / x[1]", [[[1, 2]], [[3, 4]]], atol=1e-4),
 ]
 RIGHT = {row["task_id"]: row["prompt"] + row["canonical_solution"] for row in ROWS}
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    try:
-        opened = open_sandbox("auto", workers=2)
-    except SandboxUnavailable as error:
-        pytest.skip(str(error))
-    with opened:
-        yield opened
 
 
 @pytest.fixture(autouse=True)

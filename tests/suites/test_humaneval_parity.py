@@ -8,8 +8,6 @@ from typing import Literal, get_args
 
 import pytest
 
-from benchproof.errors import SandboxUnavailable
-from benchproof.sandbox.choose import open_sandbox
 from benchproof.sandbox.supervisor import Sandbox
 from benchproof.suites.humaneval_data import MD5, PROBLEMS, Problems, official_problems
 from benchproof.suites.humaneval_marking import AS_IS, CORRECTED, Marked, Marker, Program
@@ -25,16 +23,6 @@ LEFT_OUT_OF_CI = ("HumanEval/130", "HumanEval/139", "HumanEval/15", "HumanEval/5
 # Published statuses that are not reproduced: (file's model, task, part) -> why. evalplus itself, run here, agrees
 # with us on each: its wall-clock limit was met on the publisher's machine.
 KNOWN = {("mistral2_instruct_dpo", "HumanEval/139", "plus")}
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    try:
-        opened = open_sandbox("auto", workers=2)
-    except SandboxUnavailable as error:
-        pytest.skip(str(error))
-    with opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

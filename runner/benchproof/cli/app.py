@@ -14,10 +14,9 @@ from typing import Annotated, Any
 import typer
 
 from benchproof.cli import doctor, init, measure, score_code, show
-from benchproof.errors import BenchproofError, Interrupted
+from benchproof.errors import BenchproofError, Interrupted, noted_log
 
 DEBUG_VARIABLE = "BENCHPROOF_DEBUG"
-LOG_NOTE = "log: "  # how an exception says where its traceback was written (store/log.py)
 
 app = typer.Typer(
     name="benchproof",
@@ -110,8 +109,7 @@ def _usage_error(error: Any) -> BenchproofError:
 def _bug(error: Exception, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
-    notes = [note.removeprefix(LOG_NOTE) for note in getattr(error, "__notes__", []) if note.startswith(LOG_NOTE)]
-    where = notes[0] if notes else _written(error)
+    where = noted_log(error) or _written(error)
     text = " ".join(str(error).split())[:200]
     return _told(
         BenchproofError(

@@ -1,13 +1,13 @@
 """`benchproof doctor`: what this machine can run, and what to do about what it cannot."""
 
-import json
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from benchproof.cli.options import AsJson, Device, print_json
 
 if TYPE_CHECKING:
     from benchproof.cli.measure import Question
@@ -29,10 +29,8 @@ def doctor(
         str | None,
         typer.Argument(metavar="[SPEC|MODEL]", help="What is to be run: its memory and disk are checked too."),
     ] = None,
-    device: Annotated[
-        str | None, typer.Option("--device", help="cpu, cuda, cuda:1 … [default: a GPU if there is one]")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")] = False,
+    device: Device = None,
+    as_json: AsJson = False,
 ) -> None:
     """Check what this machine can run.
 
@@ -62,8 +60,7 @@ def doctor(
         found += _of_spec(question, torch, device)
     lacking = [check for check in found if check.state == "missing"]
     if as_json:
-        value = {"can_run": not lacking, "checks": [check._asdict() for check in found]}
-        sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        print_json({"can_run": not lacking, "checks": [check._asdict() for check in found]})
     else:
         table([row for check in found for row in _rows(check)], head=("check", "state", ""))
         what = "this run can{} be made here" if question else "models can{} be run here"
@@ -109,23 +106,15 @@ def _of_spec(question: "Question", torch: "Torch", device: str | None) -> Iterat
 
 def _of_plan(question: "Question", where: str, free: int) -> Iterator["Check"]:
     """The model is here: everything is built but nothing loaded, and the engine says what it will need."""
-    from benchproof import build, resolve
     from benchproof.errors import BenchproofError
     from benchproof.observe import checks
     from benchproof.report.progress import Silent
+    from benchproof.run import dry_run
     from benchproof.wire import make_world
 
     try:
         world = make_world(question.spec, device=where, progress=Silent())
-        resolved = resolve.resolve(
-            question.spec,
-            question.tasks,
-            engine=world.engine,
-            harness=world.harness,
-            source=world.source,
-            progress=world.progress,
-        )
-        built = build.build(resolved.plan, harness=world.harness, engine=world.engine, progress=world.progress)
+        resolved, built = dry_run(question.spec, question.tasks, world)
     except BenchproofError as error:
         found = f"{error.what} ({error.where})" if error.where else error.what
         yield checks.Check("spec: plan", "missing", found, error.do)

@@ -1,12 +1,12 @@
 """`benchproof plan`, `run` and `resume`: signatures here, everything heavy inside."""
 
-import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from benchproof.cli.options import AsJson, Device, print_json
 
 if TYPE_CHECKING:
     from benchproof.ports import Progress
@@ -17,8 +17,6 @@ SpecWord = Annotated[
     str, typer.Argument(metavar="SPEC|MODEL", help="A .yaml spec, owner/name on the Hub, a local folder, or `smoke`.")
 ]
 Suite = Annotated[str | None, typer.Option("--suite", help="With MODEL: name or path of a suite. [default: core]")]
-Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1 … [default: a GPU if there is one]")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 Rehash = Annotated[bool, typer.Option("--rehash", help="Hash the model's files again instead of remembering.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
@@ -60,24 +58,16 @@ def plan(
 
     Pins everything and builds every request; loads no weights.
     """
-    from benchproof import build, resolve
     from benchproof.report import plans
     from benchproof.report.progress import for_terminal
+    from benchproof.run import dry_run
 
     question = read_question(spec, suite)
     world = _world(question, device, for_terminal(quiet), rehash)
-    resolved = resolve.resolve(
-        question.spec,
-        question.tasks,
-        engine=world.engine,
-        harness=world.harness,
-        source=world.source,
-        progress=world.progress,
-    )
-    built = build.build(resolved.plan, harness=world.harness, engine=world.engine, progress=world.progress)
+    resolved, built = dry_run(question.spec, question.tasks, world)
     memory = world.engine.memory_bytes(built.ops)
     if as_json:
-        _json(plans.as_json(resolved, built, memory, samples))
+        print_json(plans.as_json(resolved, built, memory, samples))
     else:
         plans.show(resolved, built, memory, samples, model_name=world.model_name)
 
@@ -149,7 +139,7 @@ class Where:
 
 def _run(question: Question, where: Where, as_json: bool, quiet: bool) -> None:
     from benchproof.cli.signals import stoppable
-    from benchproof.errors import Interrupted
+    from benchproof.errors import Interrupted, noted_log
     from benchproof.report.progress import for_terminal
 
     progress = for_terminal(quiet)
@@ -157,7 +147,7 @@ def _run(question: Question, where: Where, as_json: bool, quiet: bool) -> None:
         with stoppable():
             _measure(question, where, progress, as_json)
     except KeyboardInterrupt as error:
-        log = next((note.removeprefix("log: ") for note in getattr(error, "__notes__", [])), None)
+        log = noted_log(error)
         folder = Path(log).parent if log else None
         raise Interrupted(
             "interrupted; every answer that was acknowledged is on disk" if folder else "interrupted before any answer",
@@ -184,7 +174,7 @@ def _measure(question: Question, where: Where, progress: "Progress", as_json: bo
         adopt_from=where.adopt,
     )
     if as_json:
-        _json(tables.summary(record) | {"folder": str(folder), "record": str(folder / RECORD)})
+        print_json(tables.summary(record) | {"folder": str(folder), "record": str(folder / RECORD)})
     else:
         tables.show_scores(record)
         typer.echo(f"\nrecord: {folder / RECORD}\nmore:   benchproof show {folder}")
@@ -231,7 +221,3 @@ def _world(
         f"device {device or 'auto'}"
     )
     return make_world(spec, device=device, progress=progress, rehash=rehash, pinned=pinned)
-
-
-def _json(value: object) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

@@ -2,10 +2,13 @@
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
+
+from benchproof.cli.options import AsJson
 
 if TYPE_CHECKING:
     from benchproof.suites.humaneval_data import Problems
@@ -36,7 +39,7 @@ def score_code(
     every: Annotated[
         bool, typer.Option("--details", help="Try every input, not only up to the first wrong one.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Score somebody else's HumanEval samples.
 
@@ -50,6 +53,7 @@ def score_code(
     tier: Any = sandbox
     from benchproof.sandbox.choose import open_sandbox
     from benchproof.suites.humaneval_data import official_problems, read_problems
+    from benchproof.suites.humaneval_expected import sandbox_facts
     from benchproof.suites.humaneval_marking import Marker
     from benchproof.suites.humaneval_samples import read_samples
 
@@ -58,14 +62,7 @@ def score_code(
     with open_sandbox(tier, workers=workers) as opened:
         marker = Marker(problems, opened, every=every)
         marked = list(marker.mark(programs, _progress(len(programs), quiet=as_json)))
-        facts = {
-            "tier": opened.tier,
-            "leaks": list(opened.leaks),
-            "versions": opened.versions,
-            "probes": [
-                {"name": p.name, "layer": p.layer, "expected": p.expected, "seen": p.seen} for p in opened.probes
-            ],
-        }
+        facts = sandbox_facts(opened)
     document = _document(problems, marked, marker, facts)
     if as_json:
         sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
@@ -86,7 +83,7 @@ def _document(problems: "Problems", marked: "list[Marked]", marker: "Marker", fa
         "samples": len(marked),
         "scores": pass_at_k(marked),
         "sandbox": facts,
-        "controls": [{"name": c.name, "expected": c.expected, "seen": c.seen} for c in marker.controls],
+        "controls": [asdict(control) for control in marker.controls],
         "rows": [row(item, problems.by_id[item.program.task_id]) for item in marked],
     }
 

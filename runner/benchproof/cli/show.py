@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from benchproof.cli.options import AsJson, print_json
+
 if TYPE_CHECKING:
     from benchproof.store.runs import Found
-
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -39,7 +39,7 @@ def show(
 
     found, _ = load_record(record)
     if as_json:
-        _json(found.model_dump(mode="json", by_alias=True))
+        print_json(found.model_dump(mode="json", by_alias=True))
     else:
         show_record(found)
 
@@ -57,7 +57,7 @@ def list_runs(
 
     runs = find_runs(folder)
     if as_json:
-        _json([_run_json(run) for run in runs])
+        print_json([_run_json(run) for run in runs])
     elif runs:
         table([_run_line(run) for run in runs], head=("run", "state", "date", "model", "scores"))
     else:
@@ -131,7 +131,3 @@ def _date(run: "Found") -> str:
     if run.record is not None:
         return run.record.created
     return datetime.fromtimestamp(run.changed, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _json(value: object) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

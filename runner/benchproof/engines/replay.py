@@ -13,7 +13,8 @@ from benchproof.schema.request import Encoded, Request
 from benchproof.schema.response import Response
 from benchproof.schema.spec import EngineAsk, ModelAsk, ThinkingAsk
 from benchproof.schema.unknown import Unknown
-from benchproof.store.journal import merge, read_journal
+from benchproof.store.folder import JOURNAL
+from benchproof.store.journal import journal_paths, merge, read_journal
 
 NO_MODEL = Unknown(unknown="not_applicable", detail="answers are replayed from a journal; no model was loaded")
 
@@ -32,8 +33,8 @@ class ReplayEngine(HfFront):
         rehash: bool = False,
     ) -> None:
         super().__init__(files, model, engine, device, thinking=thinking, rehash=rehash)
-        folder = Path(str(engine.journal)) / "journal"
-        self._files = [read_journal(path) for path in sorted(folder.glob("*.journal"))]
+        folder = Path(str(engine.journal)) / JOURNAL
+        self._files = [read_journal(path) for path in journal_paths(folder)]
         if not self._files:
             raise MissingInput("no journal to replay", where=str(folder), do="give the folder of a run")
         self._answers = merge(self._files)

@@ -6,10 +6,11 @@ from typing import Any
 from benchproof.report.tables import by_key, show_results
 from benchproof.report.text import count, out, short, size, table
 from benchproof.schema.canonical import digest
+from benchproof.schema.execution import SandboxProbe
 from benchproof.schema.observed import Attempt, Probe
 from benchproof.schema.plan import DatasetPin
 from benchproof.schema.record import Record
-from benchproof.schema.unknown import Unknown
+from benchproof.schema.unknown import Unknown, is_unknown
 
 FEW_PATHS = 4  # of equal unknowns; all of them are in --json
 FEW_TASKS = 24  # more tasks than these have their ids in --json only
@@ -112,7 +113,7 @@ def _observed(record: Record) -> None:
     if observed.mixed_hardware:
         out("  MIXED HARDWARE: the attempts ran on different machines; no claim of equal bits", bold=True)
     if not isinstance(observed.sandbox, Unknown):
-        held = sum(probe["seen"] in probe["expected"].split("|") for probe in observed.sandbox["probes"])
+        held = sum(SandboxProbe(**probe).held for probe in observed.sandbox["probes"])
         leaks = "".join(f"; {leak}" for leak in observed.sandbox["leaks"])
         out(
             f"  sandbox {observed.sandbox['tier']}: {held} of {len(observed.sandbox['probes'])} live probes held{leaks}"
@@ -137,9 +138,9 @@ def _attempt(attempt: Attempt) -> None:
     if attempt.adopted_from is not None:
         out(f"    adopted from the run of plan {short(attempt.adopted_from['plan_id'])}")
     probes = [*attempt.environment, *([] if isinstance(attempt.during, Unknown) else attempt.during)]
-    known = [probe for probe in probes if not _is_unknown(probe.value)]
+    known = [probe for probe in probes if not is_unknown(probe.value)]
     table([(f"    {probe.name}", _probe(probe)) for probe in known])
-    unknown = by_key((_known(probe.value), probe.name) for probe in probes if _is_unknown(probe.value))
+    unknown = by_key((_known(probe.value), probe.name) for probe in probes if is_unknown(probe.value))
     for reason, names in unknown.items():
         out(f"    {reason}: {', '.join(names)}")
 
@@ -154,14 +155,9 @@ def _probe(probe: Probe) -> str:
     return f"{_known(probe.value)} {probe.unit}".rstrip()
 
 
-def _is_unknown(value: Any) -> bool:
-    """Whether a probe's value, which may be any JSON, is an unknown."""
-    return isinstance(value, Unknown) or (isinstance(value, dict) and set(value) == {"unknown", "detail"})
-
-
 def _known(value: Any) -> str:
     """A value, or why there is none."""
-    if isinstance(value, dict) and _is_unknown(value):
+    if isinstance(value, dict) and is_unknown(value):
         return f"unknown ({value['unknown']}: {value['detail']})"
     if isinstance(value, Unknown):
         return f"unknown ({value.unknown}: {value.detail})"

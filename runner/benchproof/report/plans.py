@@ -1,13 +1,13 @@
 """A plan as text or JSON: what would be asked of what, and at what size."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from benchproof.build import Built
 from benchproof.report.text import count, out, short, size, table
 from benchproof.resolve import Resolved
 from benchproof.schema.plan import Plan
-from benchproof.schema.request import Doc, Encoded, Request
+from benchproof.schema.request import Doc, Encoded
 
 FEW_TASKS = 12  # a group of more tasks is one line
 EDGE = 4  # token ids shown at each end of a prompt
@@ -16,7 +16,7 @@ LONG = 1200  # characters of a prompt that are shown
 
 def as_json(resolved: Resolved, built: Built, memory: int | None, samples: int) -> dict[str, Any]:
     """Everything that `show` tells, and the plan itself."""
-    plan, encoded = resolved.plan, _encoded(built)
+    plan, encoded, encoded_of = resolved.plan, _encoded(built), built.encoded_of()
     return {
         "plan_id": plan.plan_id,
         "ask_id": plan.ask_id,
@@ -26,7 +26,7 @@ def as_json(resolved: Resolved, built: Built, memory: int | None, samples: int) 
         "expected_memory_bytes": memory,
         "left_out": resolved.left_out,
         "notes": [{"benchmark": benchmark, "note": note} for benchmark, note in resolved.notes],
-        "samples": [_sample(doc, built) for doc in _samples(built, samples)],
+        "samples": [_sample(doc, encoded_of) for doc in _samples(built, samples)],
         "plan": plan.model_dump(mode="json", by_alias=True),
     }
 
@@ -52,8 +52,9 @@ def show(resolved: Resolved, built: Built, memory: int | None, samples: int, *, 
     )
     for line in _warnings(resolved, built):
         out(line)
+    encoded_of = built.encoded_of()
     for doc in _samples(built, samples):
-        _show_sample(doc, built)
+        _show_sample(doc, encoded_of)
 
 
 def _content(plan: Plan) -> str:
@@ -156,14 +157,9 @@ def _samples(built: Built, samples: int) -> Iterator[Doc]:
         yield from docs[:samples]
 
 
-def _one(doc: Doc, built: Built) -> tuple[Request, Encoded]:
+def _sample(doc: Doc, encoded_of: Mapping[str, Encoded]) -> dict[str, Any]:
     request = doc.requests[0]
-    index = next(i for i, item in enumerate(built.requests) if item.hash == request.hash)
-    return request, built.encoded[index]
-
-
-def _sample(doc: Doc, built: Built) -> dict[str, Any]:
-    request, encoded = _one(doc, built)
+    encoded = encoded_of[request.hash]
     return {
         "task": doc.task,
         "doc_id": doc.doc_id,
@@ -176,9 +172,9 @@ def _sample(doc: Doc, built: Built) -> dict[str, Any]:
     }
 
 
-def _show_sample(doc: Doc, built: Built) -> None:
-    request, encoded = _one(doc, built)
-    ids = list(encoded.context)
+def _show_sample(doc: Doc, encoded_of: Mapping[str, Encoded]) -> None:
+    request = doc.requests[0]
+    ids = list(encoded_of[request.hash].context)
     edge = f"{ids[:EDGE]} … {ids[-EDGE:]}" if len(ids) > 2 * EDGE else str(ids)
     out(f"\n{doc.task}, doc {doc.doc_id}: {len(ids)} tokens {edge}", bold=True)
     text = request.context

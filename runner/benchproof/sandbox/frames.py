@@ -55,14 +55,14 @@ def answer(kind: bytes, payload: bytes) -> Answer:
         case b"D" if len(payload) == DIGEST_BYTES:
             return Digest(payload[LENGTH.size : -1].hex(), LENGTH.unpack_from(payload)[0], payload[-1:] == b"f")
         case b"E":
-            return Failed("raised", _name(payload))
+            return Failed("raised", words(payload))
         case b"U":
-            return Failed("unencodable", _name(payload))
+            return Failed("unencodable", words(payload))
         case b"T" if not payload:
             return Failed("timeout", "")
     raise Garbled("a frame that cannot stand here")
 
 
-def _name(payload: bytes) -> str:
+def words(payload: bytes) -> str:
     """Words that a candidate chose: short, and printable."""
     return "".join(sign if sign.isprintable() else "?" for sign in payload[:80].decode("ascii", "replace"))

@@ -1,6 +1,5 @@
 """Many executions over several workers: identical ones once, inconclusive ones again alone, results as they come."""
 
-import itertools
 import os
 import queue
 import threading
@@ -102,10 +101,10 @@ class Sandbox:
             try:
                 while not (stop.is_set() or self._closed):
                     with lock:
-                        batch = list(itertools.islice(waiting, 1))
-                    if not batch:
+                        taken = next(waiting, None)
+                    if taken is None:
                         break
-                    index, execution = batch[0]
+                    index, execution = taken
                     done.put((index, self._attempt(number, execution, judge(index))))
             except BaseException as error:  # noqa: BLE001  # handed to the caller's thread
                 done.put(error)

@@ -228,7 +228,7 @@ class _Watch:
             raise frames.Garbled("a frame after the end")
         if not self._imported:
             if kind == frames.IMPORT_FAILED:
-                self._end("import_failed", frames._name(payload))
+                self._end("import_failed", frames.words(payload))
             elif kind == frames.IMPORTED:
                 self._imported = True
             else:

@@ -115,3 +115,8 @@ class Doc:
     target: Any
     category: str | None
     requests: tuple[Request, ...]
+
+
+def sampling_seed(seed: int, task: str, doc: int | str, repeat: int) -> int:
+    """The seed of one sampled text, below 2^56: of the run's, and of which text it is."""
+    return int(sha256(f"{seed}|{task}|{doc}|{repeat}".encode())[:14], 16)

@@ -1,6 +1,6 @@
 """Looked for, not found, and why: the value that stands where another would, never null, never a guess."""
 
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypeAliasType
@@ -23,6 +23,11 @@ class Unknown(BaseModel):
 
     unknown: UnknownCode
     detail: str
+
+
+def is_unknown(value: Any) -> bool:
+    """Whether a value that may be any JSON is an unknown, as a model or as its JSON."""
+    return isinstance(value, Unknown) or (isinstance(value, dict) and set(value) == {"unknown", "detail"})
 
 
 T = TypeVar("T")

@@ -106,6 +106,18 @@ def write_once(path: Path, data: bytes, disk: Disk = DISK) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def replace_file(path: Path, data: bytes) -> None:
+    """A whole file in place of what is there: for caches, which may be lost but not half read. Raises OSError."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Holds the folder for one writer. Raises BadInput (2) if another process has it, DiskError without flock."""

@@ -13,7 +13,7 @@ import os
 import re
 from pathlib import Path
 
-from benchproof.store.files import file_sha256
+from benchproof.store.files import file_sha256, replace_file
 
 BLOB = re.compile(r"[0-9a-f]{64}")
 
@@ -39,7 +39,8 @@ def remembered_sha256(path: Path, *, rehash: bool = False) -> str:
         except (OSError, ValueError, KeyError, TypeError):
             pass  # nothing remembered, or not readable: the bytes are there
     value = file_sha256(real)
-    _remember(memory, value)
+    with contextlib.suppress(OSError):  # a cache that cannot be written costs time at the next start, nothing else
+        replace_file(memory, json.dumps({"sha256": value}).encode("ascii"))
     return value
 
 
@@ -47,15 +48,3 @@ def _key(path: Path) -> str:
     stat = path.stat()
     text = f"{path}|{stat.st_size}|{stat.st_mtime_ns}|{stat.st_ino}"
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _remember(memory: Path, value: str) -> None:
-    """Kept if the disk allows; a cache that cannot be written costs time at the next start, nothing else."""
-    temporary = memory.with_name(f"{memory.name}.{os.getpid()}")
-    try:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps({"sha256": value}), "ascii")
-        temporary.replace(memory)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink()

@@ -10,12 +10,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchproof.errors import BenchproofError
+from benchproof.errors import LOG_NOTE, BenchproofError
 from benchproof.store.files import disk_errors
 from benchproof.store.folder import LOG
 
 TOKEN = re.compile(r"\bhf_\w{8,}")
-NOTE = "log: "  # prefix of the note that tells the command line where a traceback was written
 
 log = logging.getLogger("benchproof")
 
@@ -81,11 +80,11 @@ def logged(folder: Path) -> Iterator[None]:
         raise
     except KeyboardInterrupt as error:
         log.error("interrupted; the same command goes on")
-        error.add_note(f"{NOTE}{path}")
+        error.add_note(f"{LOG_NOTE}{path}")
         raise
     except BaseException as error:
         log.exception("a bug")
-        error.add_note(f"{NOTE}{path}")
+        error.add_note(f"{LOG_NOTE}{path}")
         raise
     finally:
         root.removeHandler(handler)

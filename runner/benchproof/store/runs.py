@@ -11,7 +11,7 @@ from benchproof.errors import BadInput, BenchproofError, MissingInput
 from benchproof.schema.history import read_record
 from benchproof.schema.record import Record
 from benchproof.store.folder import JOURNAL, PLAN, RECORD
-from benchproof.store.journal import read_journal
+from benchproof.store.journal import journal_paths, read_journal
 
 MAX_RECORD_BYTES = 500_000_000
 REQUEST = b'{"hash":"'  # how each request begins in a row of requests/; inside a text the quotes are escaped
@@ -85,7 +85,7 @@ def _answers(folder: Path) -> int:
     return len(
         {
             response.request
-            for path in sorted((folder / JOURNAL).glob("*.journal"))
+            for path in journal_paths(folder / JOURNAL)
             for responses in read_journal(path).ops.values()
             for response in responses
         }

@@ -5,30 +5,31 @@ its stops, its sanitiser and its rules of comparison are, so that scores compare
 """
 
 import ast
-import hashlib
+import functools
 import importlib.metadata
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from evalplus.eval import estimate_pass_at_k
 from evalplus.provider.utility import EOS, extra_eos_for_direct_completion, make_raw_chat_prompt
 
 from benchproof.errors import BadInput, MissingInput
-from benchproof.ports import Progress, Render, Source, TaskPins
+from benchproof.ports import Asking, Progress, Render, Source, TaskPins
 from benchproof.schema.canonical import chain, doc_sha256, text_sha256
 from benchproof.schema.plan import ChatPin, DatasetPin, GroupPin, Headline, TaskAskPin, TaskMarkPin
-from benchproof.schema.request import Doc, Generation, Request
+from benchproof.schema.request import Doc, Generation, Request, sampling_seed
 from benchproof.schema.response import Generated, Response
 from benchproof.schema.score import Result, Sample
 from benchproof.schema.spec import TaskAsk
 from benchproof.suites import aggregate
 from benchproof.suites.humaneval_data import VERSION, Problem, Problems, official_problems, read_problems
-from benchproof.suites.humaneval_expected import Sandbox
+from benchproof.suites.humaneval_expected import Sandbox, sandbox_facts
 from benchproof.suites.humaneval_marking import AS_IS, CORRECTED, Marked, Marker, Program
+from benchproof.suites.humaneval_samples import KS, problem_pass_at_k
 from benchproof.suites.humaneval_sanitize import Sanitizer
 
 NAME = "humaneval"
@@ -36,7 +37,6 @@ MAX_GEN_TOKS = 768
 TOP_P = 0.95  # evalplus's, where anything is sampled
 LONGEST = 10_000  # characters of a completion; evalplus's hf provider cuts there
 OVERRIDE = "HUMANEVAL_OVERRIDE_PATH"  # evalplus's own word for a data file that is at hand
-KS = (1, 10, 100)
 REASON = "base tests are what HumanEval scores are; the stricter plus tests stand under it, by both rules"
 # filter -> (which tests, which rule): what an aggregate's second word means
 FILTERS: Mapping[str, tuple[str, str]] = {
@@ -63,7 +63,7 @@ class EvalPlus:
         self._problems: dict[str, Problems] = {}
         self._asks: dict[str, TaskAsk] = {}
         self._pins: dict[str, TaskAskPin] = {}
-        self._seed = 0
+        self._asking = Asking(fewshot_seed=0, generation_seed=0)
 
     def owns(self, ask: TaskAsk) -> bool:
         """True for HumanEval and for rows that are asked like it."""
@@ -72,31 +72,21 @@ class EvalPlus:
     def look_up(self, tasks: Sequence[TaskAsk]) -> None:
         """See ports.Harness.look_up: there is one task, and it is ours."""
 
-    def load(
-        self,
-        tasks: Sequence[TaskAsk],
-        *,
-        fewshot_seed: int,
-        generation_seed: int,
-        chat: bool,
-        system_prompt: str | None,
-        source: Source,
-        progress: Progress,
-    ) -> TaskPins:
+    def load(self, tasks: Sequence[TaskAsk], asking: Asking, source: Source, progress: Progress) -> TaskPins:
         """See ports.Harness.load."""
-        if system_prompt is not None:
+        if asking.system_prompt is not None:
             raise BadInput(
                 "HumanEval is asked without a system message, as evalplus does",
                 where="model.system_prompt",
                 do="leave it out",
             )
-        self._seed = generation_seed
+        self._asking = asking
         marks, headlines = [], []
         with progress.phase("HumanEval+ problems"):
             for ask in tasks:
                 problems = _problems(ask, source)
                 self._problems[ask.task], self._asks[ask.task] = problems, ask
-                self._pins[ask.task] = _ask_pin(ask, problems, chat)
+                self._pins[ask.task] = _ask_pin(ask, problems, asking.chat)
                 marks.append(_mark_pin(ask.task, self._pins[ask.task], self._asked))
                 headlines.append(
                     Headline(benchmark=NAME, target=ask.task, metric="pass@1", filter="base", reason=REASON)
@@ -130,8 +120,7 @@ class EvalPlus:
         for repeat in range(pin.repeats):
             seed = None
             if settings.temperature > 0:
-                name = f"{self._seed}|{task}|{problem.task_id}|{repeat}"
-                seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big")
+                seed = sampling_seed(self._asking.generation_seed, task, problem.task_id, repeat)
             request = Request(task, number, 0, repeat, "generate_until", prompt, generation=settings, seed=seed)
             requests.append(request.with_hash())
         doc = {"task_id": problem.task_id, "prompt": problem.prompt, "entry_point": problem.entry_point}
@@ -145,7 +134,8 @@ class EvalPlus:
             marked = marker.mark([program for group in programs for program in group])
             for doc, group, sanitised in zip(docs, programs, endings, strict=True):
                 yield _sample(doc, [next(marked) for _ in group], sanitised)
-            self._observed = _facts(sandbox, marker)
+            controls = [asdict(control) for control in marker.controls]
+            self._observed = sandbox_facts(sandbox) | {"workers": sandbox.workers, "controls": controls}
 
     def _programs(
         self, task: str, docs: Sequence[Doc], answers: Mapping[str, Response]
@@ -185,17 +175,6 @@ class EvalPlus:
         return self._observed
 
 
-def _facts(sandbox: Sandbox, marker: Marker) -> dict[str, Any]:
-    return {
-        "tier": sandbox.tier,
-        "leaks": list(sandbox.leaks),
-        "versions": dict(sandbox.versions),
-        "workers": sandbox.workers,
-        "probes": [{"name": p.name, "layer": p.layer, "expected": p.expected, "seen": p.seen} for p in sandbox.probes],
-        "controls": [{"name": c.name, "expected": c.expected, "seen": c.seen} for c in marker.controls],
-    }
-
-
 class _Tokenizer:
     """What evalplus's prompt maker asks of a tokenizer, answered by the engine's."""
 
@@ -208,6 +187,7 @@ class _Tokenizer:
         return self._render(messages, False)
 
 
+@functools.cache
 def chat_texts() -> tuple[str, str]:
     """Instruction and response lines of evalplus, read from its source: they are local to a function there."""
     spec = find_spec("evalplus")
@@ -334,10 +314,7 @@ def _sample(doc: Doc, marked: Sequence[Marked], sanitised: Sequence[str]) -> Sam
             }
             for item, verdict, ending in zip(marked, verdicts, sanitised, strict=True)
         ]
-        right = sum(item.passed(part, rule) for item in marked)  # type: ignore[arg-type]
-        metrics[name] = {
-            f"pass@{k}": float(estimate_pass_at_k(len(marked), [right], k)[0]) for k in KS if len(marked) >= k
-        }
+        metrics[name] = problem_pass_at_k(marked, part, rule)  # type: ignore[arg-type]
     return Sample(
         task=doc.task,
         doc_id=doc.doc_id,

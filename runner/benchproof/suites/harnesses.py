@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from benchproof.errors import MissingInput
-from benchproof.ports import Progress, Render, Source, TaskPins
+from benchproof.ports import Asking, Progress, Render, Source, TaskPins
 from benchproof.schema.plan import GroupPin
 from benchproof.schema.request import Doc
 from benchproof.schema.response import Response
@@ -32,32 +32,14 @@ class Harnesses:
         """See ports.Harness.look_up."""
         self._lmeval.look_up([ask for ask in tasks if not self._evalplus.owns(ask)])
 
-    def load(
-        self,
-        tasks: Sequence[TaskAsk],
-        *,
-        fewshot_seed: int,
-        generation_seed: int,
-        chat: bool,
-        system_prompt: str | None,
-        source: Source,
-        progress: Progress,
-    ) -> TaskPins:
+    def load(self, tasks: Sequence[TaskAsk], asking: Asking, source: Source, progress: Progress) -> TaskPins:
         """See ports.Harness.load. lm-eval's tasks come first: programs are marked last."""
         ours = [ask for ask in tasks if self._evalplus.owns(ask)]
         rest = [ask for ask in tasks if not self._evalplus.owns(ask)]
         found: list[TaskPins] = []
         for member, asks in ((self._lmeval, rest), (self._evalplus, ours)):
             if asks:
-                pins = member.load(
-                    asks,
-                    fewshot_seed=fewshot_seed,
-                    generation_seed=generation_seed,
-                    chat=chat,
-                    system_prompt=system_prompt,
-                    source=source,
-                    progress=progress,
-                )
+                pins = member.load(asks, asking, source, progress)
                 self._of |= dict.fromkeys((pin.task for pin in pins.asks), member)
                 found.append(pins)
         if not found:

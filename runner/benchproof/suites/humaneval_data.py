@@ -7,7 +7,6 @@ substitute: it has no border between base and plus inputs, and no tolerances.
 import gzip
 import hashlib
 import json
-import os
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 from benchproof.errors import MissingInput, VerificationFailed
 from benchproof.schema.canonical import sha256
 from benchproof.schema.execution import Inputs
+from benchproof.store.files import replace_file
 from benchproof.store.hashes import cache_folder
 
 VERSION = "v0.1.10"
@@ -127,10 +127,7 @@ def fetch(target: Path) -> None:
     found = parse_problems(data, URL)
     if not found.official:
         raise VerificationFailed(f"sha256 {found.sha256} where {SHA256} is pinned", where=URL, do="try again later")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f"{target.name}.{os.getpid()}")
-    temporary.write_bytes(data)
-    temporary.replace(target)
+    replace_file(target, data)
 
 
 def _unzipped(data: bytes, where: str) -> bytes:

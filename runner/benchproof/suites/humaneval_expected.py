@@ -6,15 +6,15 @@ itself is computed again.
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from benchproof.errors import MachineError, VerificationFailed
 from benchproof.schema.canonical import digest, sha256
 from benchproof.schema.execution import Answer, Digest, Execution, Failed, Inputs, Judge, Outcome, SandboxProbe, Value
+from benchproof.store.files import replace_file
 from benchproof.store.hashes import cache_folder
 
 FORMAT = "benchproof/expected/v1"
@@ -43,6 +43,16 @@ class Sandbox(Protocol):
     def decode(self, encoded: bytes) -> Any:
         """An answer as a value. Raises ValueError."""
         ...
+
+
+def sandbox_facts(sandbox: Sandbox) -> dict[str, Any]:
+    """What a reader of scores should know of where programs ran: the tier, its leaks and its live probes."""
+    return {
+        "tier": sandbox.tier,
+        "leaks": list(sandbox.leaks),
+        "versions": dict(sandbox.versions),
+        "probes": [asdict(probe) for probe in sandbox.probes],
+    }
 
 
 class JudgeMaker(Protocol):
@@ -208,9 +218,5 @@ def _keep(key: str, oracle: Oracle) -> None:
         for a in oracle.answers
     ]
     body = json.dumps(rows, separators=(",", ":")).encode("ascii")
-    path = _path(key)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(body + b"\n" + sha256(body).encode("ascii") + b"\n")
-        temporary.replace(path)
+        replace_file(_path(key), body + b"\n" + sha256(body).encode("ascii") + b"\n")

@@ -4,13 +4,13 @@ Two scores stand side by side and are never mixed: `evalplus-0.3.1` fails HumanE
 program does, because 0.3.1's oracle forgets to count it; `corrected` marks it as it was meant.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
 from benchproof.errors import MachineError
-from benchproof.schema.canonical import text_sha256
 from benchproof.schema.execution import Execution, Inputs, Judge, Outcome
 from benchproof.suites.evalplus_oracle import FIND_ZERO, Comparison
 from benchproof.suites.humaneval_data import Problem, Problems
@@ -114,9 +114,7 @@ class Marker:
         distinct.sort(key=lambda pair: pair[0])  # stable: a worker is sent a task's inputs once
         self.prepare([task_id for task_id, _ in distinct])
         verdicts: dict[tuple[str, str], dict[bool, Verdict]] = {pair: {} for pair in distinct}
-        counts: dict[tuple[str, str], int] = {}
-        for program in programs:
-            counts[program.task_id, program.source] = counts.get((program.task_id, program.source), 0) + 1
+        counts = Counter((program.task_id, program.source) for program in programs)
         jobs = [(pair, plus) for pair in distinct for plus in (False, True)]
         for number, verdict in self._verdicts(jobs):
             pair, plus = jobs[number]
@@ -221,8 +219,3 @@ def _reference(problem: Problem, plus: bool) -> Reference:
 
 def _name(task_id: str, plus: bool) -> str:
     return f"{task_id} {'plus' if plus else 'base'}"
-
-
-def source_id(program: Program) -> str:
-    """sha256 of the program that was run."""
-    return text_sha256(program.source)

@@ -5,13 +5,15 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 from evalplus.eval import estimate_pass_at_k
 
 from benchproof.errors import BadInput, MissingInput
+from benchproof.schema.canonical import text_sha256
 from benchproof.suites.humaneval_data import Problem, Problems
-from benchproof.suites.humaneval_marking import AS_IS, CORRECTED, Marked, Program, Verdict, source_id
+from benchproof.suites.humaneval_marking import AS_IS, CORRECTED, Marked, Program, Verdict
 
 KS = (1, 10, 100)
 FORMAT = (
@@ -60,20 +62,24 @@ def _sample(line: bytes, problems: Problems, where: str) -> tuple[str, str]:
 
 
 def pass_at_k(marked: Sequence[Marked]) -> dict[str, dict[str, dict[str, float]]]:
-    """Part -> rule -> pass@k, for each k that every problem has samples enough for. evalplus's own estimator."""
+    """Part -> rule -> pass@k, for each k that every problem has samples enough for."""
     by_task: dict[str, list[Marked]] = defaultdict(list)
     for item in marked:
         by_task[item.program.task_id].append(item)
-    totals = [len(items) for items in by_task.values()]
     found: dict[str, dict[str, dict[str, float]]] = {}
     for part in ("base", "plus"):
         found[part] = {}
         for rule in (AS_IS, CORRECTED):
-            correct = [sum(item.passed(part, rule) for item in items) for items in by_task.values()]
-            found[part][rule] = {
-                f"pass@{k}": float(estimate_pass_at_k(totals, correct, k).mean()) for k in KS if min(totals) >= k
-            }
+            estimates = [problem_pass_at_k(items, part, rule) for items in by_task.values()]
+            names = min(estimates, key=len)  # of the problem with the fewest samples
+            found[part][rule] = {name: float(np.mean([each[name] for each in estimates])) for name in names}
     return found
+
+
+def problem_pass_at_k(marked: Sequence[Marked], part: Literal["base", "plus"], rule: str) -> dict[str, float]:
+    """pass@k of one problem, for each k that its samples are enough for. evalplus's own unbiased estimator."""
+    right, total = sum(item.passed(part, rule) for item in marked), len(marked)
+    return {f"pass@{k}": float(estimate_pass_at_k(total, [right], k)[0]) for k in KS if total >= k}
 
 
 def row(marked: Marked, problem: Problem) -> dict[str, Any]:
@@ -81,7 +87,7 @@ def row(marked: Marked, problem: Problem) -> dict[str, Any]:
     return {
         "task_id": marked.program.task_id,
         "sample": marked.program.number,
-        "source_sha256": source_id(marked.program),
+        "source_sha256": text_sha256(marked.program.source),
         "base": {**_verdict(marked.base, problem, plus=False), AS_IS: marked.status("base", AS_IS)},
         "plus": {**_verdict(marked.plus, problem, plus=True), AS_IS: marked.status("plus", AS_IS)},
     }

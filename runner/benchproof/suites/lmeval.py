@@ -5,7 +5,6 @@ process_results, aggregation), and a test compares it with the harness's native 
 """
 
 import functools
-import hashlib
 import importlib.metadata
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,10 +19,10 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.task import Task
 
 from benchproof.errors import BadInput, MissingInput
-from benchproof.ports import Progress, Render, Source, TaskPins
+from benchproof.ports import Asking, Progress, Render, Source, TaskPins
 from benchproof.schema.canonical import doc_sha256
 from benchproof.schema.plan import GroupPin, LeftOut, TaskAskPin
-from benchproof.schema.request import Doc, Generation, Request
+from benchproof.schema.request import Doc, Generation, Request, sampling_seed
 from benchproof.schema.response import Loglikelihood, Response
 from benchproof.schema.score import Result, Sample
 from benchproof.schema.spec import TaskAsk
@@ -51,8 +50,7 @@ class LmEval:
         self.packages: Mapping[str, str] = {"numpy": importlib.metadata.version("numpy")}
         self._loaded: dict[str, LoadedTask] = {}
         self._groups: dict[str, Group] = {}
-        self._seeds = (0, 0)
-        self._system_prompt: str | None = None
+        self._asking = Asking(fewshot_seed=0, generation_seed=0)
         _cache_templates()
         datasets.disable_progress_bars()
 
@@ -63,19 +61,9 @@ class LmEval:
         for ask in tasks:
             self._catalog.entry(ask.like or ask.task)
 
-    def load(
-        self,
-        tasks: Sequence[TaskAsk],
-        *,
-        fewshot_seed: int,
-        generation_seed: int,
-        chat: bool,
-        system_prompt: str | None,
-        source: Source,
-        progress: Progress,
-    ) -> TaskPins:
+    def load(self, tasks: Sequence[TaskAsk], asking: Asking, source: Source, progress: Progress) -> TaskPins:
         """See ports.Harness.load."""
-        self._seeds, self._system_prompt = (fewshot_seed, generation_seed), system_prompt
+        self._asking = asking
         left_out: list[tuple[LeftOut, str]] = []
         commits: dict[tuple[str, str], str] = {}
         total = sum(self._catalog.size(ask.like or ask.task) for ask in tasks)
@@ -88,7 +76,7 @@ class LmEval:
                     left_out.append((LeftOut(task=broken.task_name, code=broken.code), broken.detail))  # type: ignore[arg-type]
                 for name, task in found.tasks.items():
                     self._adopt(name, task, ask)
-                    self._pin_data(self._loaded[name], task_commits.get(name), fewshot_seed, chat)
+                    self._pin_data(self._loaded[name], task_commits.get(name))
                 self._groups |= found.groups
         if not self._loaded:
             reasons = "; ".join(f"{pin.task}: {why}" for pin, why in left_out[:2])
@@ -148,11 +136,13 @@ class LmEval:
         loading.refuse_unfit(task, ask, benchmark)
         self._loaded[name] = LoadedTask(task, ask, harness_name, benchmark)
 
-    def _pin_data(self, loaded: LoadedTask, commit: str | None, seed: int, chat: bool) -> None:
+    def _pin_data(self, loaded: LoadedTask, commit: str | None) -> None:
         if commit is not None:
             loading.check_commit(loaded.task, commit)
         dataset = pins.dataset_pin(loaded.task, commit=commit)
-        loaded.pin = pins.ask_pin(loaded.task, loaded.ask, dataset, seed=seed, chat=chat)
+        loaded.pin = pins.ask_pin(
+            loaded.task, loaded.ask, dataset, seed=self._asking.fewshot_seed, chat=self._asking.chat
+        )
 
     def _categories(
         self, loaded: LoadedTask, source: Source, commits: Mapping[tuple[str, str], str]
@@ -203,10 +193,10 @@ class LmEval:
         if render is None and pin.chat.applied:
             raise ValueError("a chat template is applied: a renderer is needed")
         harness_task = loaded.task
-        harness_task.set_fewshot_seed(self._seeds[0])
+        harness_task.set_fewshot_seed(self._asking.fewshot_seed)
         harness_task.build_all_requests(
             limit=pin.n_docs,
-            system_instruction=self._system_prompt,
+            system_instruction=self._asking.system_prompt,
             apply_chat_template=pin.chat.applied,
             fewshot_as_multiturn=pin.chat.fewshot_as_turns,
             chat_template=functools.partial(_rendered, render) if render and pin.chat.applied else None,
@@ -241,8 +231,7 @@ class LmEval:
             return Request(task, instance.doc_id, instance.idx, repeat, "loglikelihood", context, str(instance.args[1]))
         seed = None
         if settings.temperature > 0:
-            name = f"{self._seeds[1]}|{task}|{instance.doc_id}|{repeat}"
-            seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big")
+            seed = sampling_seed(self._asking.generation_seed, task, instance.doc_id, repeat)
         return Request(task, instance.doc_id, 0, repeat, "generate_until", context, generation=settings, seed=seed)
 
     # ----------------------------------------------------------------- score

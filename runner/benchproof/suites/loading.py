@@ -48,7 +48,7 @@ def overridden(config: dict[str, Any], ask: TaskAsk) -> dict[str, Any]:
 
 def over_rows(config: dict[str, Any], ask: TaskAsk, folder: Path) -> dict[str, Any]:
     """A stock definition over a folder of rows."""
-    files = {path.stem: str(path) for path in sorted(folder.glob("*.jsonl"))}
+    files = _files(folder)
     if not files:
         raise MissingInput("no <split>.jsonl in the data folder", where=str(folder), do="put the rows there")
     config |= {"dataset_path": "json", "dataset_name": None, "dataset_kwargs": {"data_files": files}}
@@ -60,8 +60,12 @@ def over_rows(config: dict[str, Any], ask: TaskAsk, folder: Path) -> dict[str, A
 
 def rows_of(folder: Path) -> Any:
     """The rows of a folder of <split>.jsonl, by split."""
-    files = {path.stem: str(path) for path in sorted(folder.glob("*.jsonl"))}
-    return datasets.load_dataset("json", data_files=files)
+    return datasets.load_dataset("json", data_files=_files(folder))
+
+
+def _files(folder: Path) -> dict[str, str]:
+    """Split -> its file, of a folder of <split>.jsonl."""
+    return {path.stem: str(path) for path in sorted(folder.glob("*.jsonl"))}
 
 
 def refuse_unfit(task: Task, ask: TaskAsk, benchmark: Benchmark) -> None:
