@@ -83,15 +83,6 @@ def test_prompts_that_are_cut_are_refused_only_if_that_was_asked() -> None:
     built_of(both("refuse"), CountingEngine(max_length=64))
 
 
-@pytest.mark.parametrize(
-    ("task", "name"),
-    [("mmlu_x", "mmlu_x"), ("a/../b", "a_.._b"), ("../up", ".._up"), ("a b:c", "a_b_c"), ("é.1-2", "é.1-2")],
-)
-def test_a_task_names_a_file_and_never_a_folder(task: str, name: str) -> None:
-    assert build.file_name(task) == name
-    assert "/" not in name
-
-
 def test_the_rows_hold_all_that_was_asked(tmp_path: Path) -> None:
     built = built_of(both())
     files = build.write_requests(built, tmp_path, Silent())

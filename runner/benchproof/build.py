@@ -1,6 +1,5 @@
 """Plan -> Requests: built by the harness's own task code, hashed, turned into token ids, cut into ops."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from benchproof.schema.plan import Plan
 from benchproof.schema.record import FileDigest
 from benchproof.schema.request import Doc, Encoded, Request
 from benchproof.store.files import describe, write_lines
+from benchproof.store.rows import part_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +55,17 @@ def write_requests(built: Built, folder: Path, progress: Progress) -> list[FileD
 
     A file of an earlier attempt is written again, not trusted: it is what was built now that the record names.
     """
-    target = folder / "requests"
-    target.mkdir(exist_ok=True)
+    (folder / "requests").mkdir(exist_ok=True)
     encoded = built.encoded_of()
     files = []
     with progress.phase("writing requests", total=len(built.docs), unit="tasks") as phase:
         for task, docs in built.docs.items():
-            path = target / f"{file_name(task)}.jsonl.zst"
+            path = part_path(folder, "requests", task)
             path.unlink(missing_ok=True)
             write_lines(path, _rows(docs, encoded))
             files.append(describe(path, folder, rows=len(docs)))
             phase.advance(1, task)
     return files
-
-
-def file_name(task: str) -> str:
-    """A task's name as a file name."""
-    return re.sub(r"[^\w.\-]", "_", task)
 
 
 def _rows(docs: list[Doc], encoded: dict[str, Encoded]) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchproof.build import Built, file_name
+from benchproof.build import Built
 from benchproof.errors import BenchproofError, MissingInput
 from benchproof.ports import Harness, Progress
 from benchproof.schema.canonical import decimal
@@ -15,6 +15,7 @@ from benchproof.schema.record import FileDigest
 from benchproof.schema.response import Generated, Loglikelihood, Response
 from benchproof.schema.score import Result, Sample
 from benchproof.store.files import describe, write_lines
+from benchproof.store.rows import part_path
 
 log = logging.getLogger(__name__)
 
@@ -68,11 +69,10 @@ def score(plan: Plan, built: Built, answers: Mapping[str, Response], *, harness:
 
 def write_samples(scores: Scores, answers: Mapping[str, Response], folder: Path) -> list[FileDigest]:
     """samples/<task>.jsonl.zst: one row per doc, everything that its score follows from but the texts."""
-    target = folder / "samples"
-    target.mkdir(exist_ok=True)
+    (folder / "samples").mkdir(exist_ok=True)
     files = []
     for task, samples in scores.samples.items():
-        path = target / f"{file_name(task)}.jsonl.zst"
+        path = part_path(folder, "samples", task)
         path.unlink(missing_ok=True)  # of a scoring that was cut off: the record that would name it does not exist
         write_lines(path, _rows(samples, answers))
         files.append(describe(path, folder, rows=len(samples)))

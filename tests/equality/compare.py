@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchproof.build import file_name
 from benchproof.store.files import read_lines
+from benchproof.store.rows import part_path
 
 LL = 1e-4  # log-likelihoods: fp32 on another batch moves the last bits, seen up to 1.5e-5
 DISCRETE = 1e-9  # everything that is counted, and every text metric: equal texts have equal overlaps
@@ -70,8 +70,8 @@ def _task(tally: Tally, pin: Mapping[str, Any], native: Mapping[str, Any], folde
     theirs: dict[int, dict[str, Any]] = {}
     for row in native["samples"][task]:
         theirs.setdefault(row["doc_id"], {})[row["filter"]] = row
-    prompts = {row["doc_id"]: row for row in read_lines(folder / "requests" / f"{file_name(task)}.jsonl.zst")}
-    samples = {row["doc_id"]: row for row in read_lines(folder / "samples" / f"{file_name(task)}.jsonl.zst")}
+    prompts = {row["doc_id"]: row for row in read_lines(part_path(folder, "requests", task))}
+    samples = {row["doc_id"]: row for row in read_lines(part_path(folder, "samples", task))}
     tally.same("doc ids with prompts", sorted(prompts), sorted(theirs))
     tally.same("doc ids with scores", sorted(samples), sorted(theirs))
     for doc_id in sorted(set(theirs) & set(prompts) & set(samples)):
