@@ -40,8 +40,9 @@ def assemble(
     version: str,
     ended: str,
     sandbox: dict[str, Any],
+    parents: Sequence[dict[str, str]] = (),
 ) -> Record:
-    """The whole record, its id filled in."""
+    """The whole record, its id filled in. parents: what it was made from, where its answers were given elsewhere."""
     plan = resolved.plan
     tokens = _tokens(built, answers)
     mixed_hardware = len({_hardware(attempt) for attempt in attempts}) > 1
@@ -83,6 +84,7 @@ def assemble(
         unknowns=[],
         publisher=spec.publisher or NO_PUBLISHER,
         margin_points=decimal(spec.reproduce.margin_points),
+        parents=list(parents),
     )
     record = record.model_copy(update={"unknowns": list(_unknowns(record.body(), ""))})
     return record.with_id()

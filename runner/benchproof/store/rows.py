@@ -105,7 +105,8 @@ def _asked(
         hash=item["hash"],
     )
     continuation = tuple(item["continuation_ids"]) if generation is None else ()
-    return request, Encoded(ids, continuation, item.get("truncated", 0), item.get("merged", False))
+    flags = item.get("truncated", 0), item.get("merged", False), item.get("no_bos", False)
+    return request, Encoded(ids, continuation, *flags)
 
 
 def _generation(value: Mapping[str, Any]) -> Generation:
