@@ -14,9 +14,8 @@ from benchproof import run as main_path
 from benchproof.build import Built
 from benchproof.errors import BadInput, MissingInput, VerificationFailed
 from benchproof.infer import journal_header
-from benchproof.ladder import Side
+from benchproof.ladder import Side, other_measurement
 from benchproof.ports import Op
-from benchproof.reproduce import other_measurement
 from benchproof.run import World
 from benchproof.schema.observed import Probe
 from benchproof.schema.plan import Plan
@@ -138,11 +137,15 @@ def price(record: Record, built: Built, ops: Sequence[Op], *, both: bool) -> str
     computed = sum(attempt.engine.forward_tokens for attempt in record.observed.attempts)
     seconds = sum(float(phase.seconds) for phase in record.observed.phases if phase.name == "infer")
     requests = sum(len(op.requests) for op in ops)
-    rate = f"about {tokens * seconds / computed / 60:.1f} min at the record's own speed" if computed and seconds else ""
+    rate = f"about {_time(tokens * seconds / computed)} at the record's own speed" if computed and seconds else ""
     share = 100 * requests / len(built.requests)
     return (
         f"{requests} requests ({share:.1f} %), at most {tokens} tokens, {rate or 'time unknown: the record has none'}"
     )
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds > 90 else f"{max(seconds, 1):.0f} s"
 
 
 def tolerance(plan: Plan) -> tuple[float, float]:

@@ -6,6 +6,7 @@ significant after Holm, or more docs differ than the measured benign rate explai
 of pairs that would decide. Absence of a significant difference is never called a reproduction.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import erfc, isclose, sqrt
@@ -60,6 +61,27 @@ class ScorePairs:
         """Whether it is a share of docs: 0/1 values of equal weight."""
         equal = max(self.weights) - min(self.weights) < 1e-12
         return equal and all(value in (0.0, 1.0) for value in (*self.there, *self.here))
+
+    @property
+    def tasks(self) -> list[str]:
+        """The task of each doc."""
+        return [task for task, _ in self.docs]
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Task -> the weight of all its docs together."""
+        found: dict[str, float] = {}
+        for task, weight in zip(self.tasks, self.weights, strict=True):
+            found[task] = found.get(task, 0.0) + weight
+        return found
+
+    def over_docs(self, level: float) -> Interval | None:
+        """The interval of the difference over other docs of these tasks; None where a task of one doc has no spread."""
+        ds = self.differences
+        if self.binary:
+            return tango(sum(d > 0 for d in ds), sum(d < 0 for d in ds), len(ds), level)
+        counts = Counter(self.tasks)
+        return None if min(counts.values()) < 2 else stratified(ds, self.tasks, self.shares, level)
 
     @property
     def discordant(self) -> int:
@@ -129,38 +151,33 @@ class Measured:
     c: int | None = None
 
 
-def measure(result: Result, there: Claimed, pairs: ScorePairs | None) -> Measured:
+def measure(result: Result, there: Claimed, pairs: ScorePairs | None, level: float = LEVEL) -> Measured:
     """Difference, interval and p of one score: paired where the rows allow it, else of two independent means."""
     if pairs is None:
-        return _unpaired(result, there)
+        return _unpaired(result, there, level)
     ds = pairs.differences
+    interval = pairs.over_docs(level)
     if pairs.binary:
         b, c = sum(d < 0 for d in ds), sum(d > 0 for d in ds)
-        interval = tango(c, b, len(ds), LEVEL)
-        return Measured(
-            result, there, pairs, (c - b) / len(ds), interval, mcnemar_exact(b, c), "paired: Tango, McNemar", b, c
-        )
-    tasks = [task for task, _ in pairs.docs]
+        p = mcnemar_exact(b, c)
+        return Measured(result, there, pairs, (c - b) / len(ds), interval, p, "paired: Tango, McNemar", b, c)
     weighted = [d * w for d, w in zip(ds, pairs.weights, strict=True)]
-    share = {task: sum(w for name, w in zip(tasks, pairs.weights, strict=True) if name == task) for task in set(tasks)}
-    alone = any(tasks.count(task) < 2 for task in share)  # one doc has no spread
-    interval = None if alone else stratified(ds, tasks, share, LEVEL)
     p = sign_flip(weighted, seed=SEED)
     return Measured(result, there, pairs, sum(weighted), interval, p, "paired: t over tasks, sign flips")
 
 
-def _unpaired(result: Result, there: Claimed) -> Measured:
+def _unpaired(result: Result, there: Claimed, level: float) -> Measured:
     value, n = float(result.value), result.n
     difference = value - there.value
     if there.n is not None and _share(value, n) and _share(there.value, there.n):
         error = sqrt(value * (1 - value) / n + there.value * (1 - there.value) / there.n)
-        interval = newcombe(there.value, there.n, value, n, LEVEL)
+        interval = newcombe(value, n, there.value, there.n, level)
         return Measured(result, there, None, difference, interval, _z(difference, error), "unpaired: Newcombe, z")
     here_error = result.stderr_value
     their_error = there.stderr if there.stderr is not None else here_error
     if their_error is None or here_error is None or min(n, there.n or n) < 2:
         return Measured(result, there, None, difference, None, None, "none: no standard error")
-    interval = welch(there.value, their_error, there.n or n, value, here_error, n, LEVEL)
+    interval = welch(value, here_error, n, there.value, their_error, there.n or n, level)
     p = _z(difference, sqrt(their_error**2 + here_error**2))
     return Measured(result, there, None, difference, interval, p, "unpaired: Welch, z")
 

@@ -87,6 +87,21 @@ class TaskDifference:
         """The first layer that differs, or None."""
         return next((layer for layer in LAYERS if self.layers[layer]), None)
 
+    @property
+    def told(self) -> list[str]:
+        """The first layer that differs, how many docs differ in each, and the first difference, in lines for people."""
+        if self.first is None:
+            return []
+        counts = ", ".join(f"{layer} {count}" for layer, count in self.layers.items() if count)
+        lines = [f"{self.task}: first in {self.first}; docs that differ: {counts} of {len(self.pairs)}", *self.shown]
+        lls = self.likelihoods
+        if lls is not None and lls.differing:
+            lines.append(
+                f"  {lls.differing} of {lls.compared} log-likelihoods differ, at most by {lls.largest:.2g}; "
+                f"{lls.picks_changed} picks changed, {lls.near_ties} of them near ties"
+            )
+        return lines
+
 
 def compare_task(task: str, there: Side, here: Side) -> TaskDifference:
     """All layers of one task. Raises MissingInput, VerificationFailed for files that cannot be read."""
@@ -142,6 +157,19 @@ def benchmark_differences(there: Plan, here: Plan, task: str) -> list[FieldDiffe
 def model_differences(there: Plan, here: Plan) -> list[FieldDifference]:
     """Why two models are not the same: fields of their contents."""
     return differences(there.ask.model.content.json_value(), here.ask.model.content.json_value(), "model.content")
+
+
+def other_measurement(there: Plan, here: Plan) -> list[FieldDifference]:
+    """The fields that make two plans measure different things; empty if every measurement id agrees."""
+    tasks_there, tasks_here = ({pin.task for pin in plan.ask.tasks} for plan in (there, here))
+    if tasks_there != tasks_here:
+        return [FieldDifference("tasks", sorted(tasks_there - tasks_here), sorted(tasks_here - tasks_there))]
+    found: dict[str, FieldDifference] = {}
+    for pin in here.ask.tasks:
+        if there.measurement_id(pin.task) != here.measurement_id(pin.task):
+            fields = [*model_differences(there, here), *benchmark_differences(there, here, pin.task)]
+            found |= {item.path: found.get(item.path, item) for item in fields}
+    return list(found.values())
 
 
 def computation_differences(there: Plan, here: Plan) -> list[FieldDifference]:

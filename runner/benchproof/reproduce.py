@@ -1,6 +1,6 @@
 """Level 3: the record's spec, run again at the recorded pins, and judged by the margin declared before."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,13 @@ from benchproof.ladder import (
     FieldDifference,
     Side,
     TaskDifference,
-    benchmark_differences,
     compare_task,
     computation_differences,
-    model_differences,
+    other_measurement,
 )
 from benchproof.resolve import Resolved
 from benchproof.run import World, resolve_in
 from benchproof.schema.observed import Probe
-from benchproof.schema.plan import Plan
 from benchproof.schema.record import Record
 from benchproof.schema.score import Result
 from benchproof.schema.spec import RunSpec, TaskAsk
@@ -31,6 +29,7 @@ from benchproof.store.runs import load_record
 from benchproof.verdict import VERDICT, Findings, Margin, about_record, kinds_of, verdict_on
 
 FEW = 5  # fields that a reason names
+Key = tuple[str, str, str]  # task, metric, filter
 
 
 def reproduce(
@@ -43,12 +42,13 @@ def reproduce(
     *,
     out: Path,
     margin: Margin,
-    benign: Mapping[tuple[str, str, str], Benign],
+    benign: Callable[[Record], Mapping[Key, Benign]],
 ) -> tuple[Verdict, Record | None]:
     """Runs the record's spec into `out` and judges; the verdict is written there. No run of another thing.
 
-    sha256: of the record's file. spec_bytes: what `spec` was read from; it holds the margin. An interrupted one goes on
-    with the same call. Raises BadInput if another margin was declared in `out`, and whatever a run raises.
+    sha256: of the record's file. spec_bytes: what `spec` was read from; it holds the margin. benign: the rates that
+    hold for this record and its re-run. An interrupted one goes on with the same call.
+    Raises BadInput if another margin was declared in `out`, and whatever a run raises.
     """
     refuse_other_margin(out, margin)
     resolved = resolve_in(world, spec, tasks)
@@ -56,7 +56,7 @@ def reproduce(
     if elsewhere:
         return _verdict(there.record, sha256, _not_comparable(elsewhere), world, margin, []), None
     record, folder = again(spec, spec_bytes, tasks, world, out, resolved)
-    findings = judge_record(there, Side(record, folder), margin.points, benign)
+    findings = judge_record(there, Side(record, folder), margin.points, benign(record))
     verdict = _verdict(there.record, sha256, findings, world, margin, record.observed.attempts[-1].environment)
     write_once(folder / VERDICT, verdict.to_bytes())
     return verdict, record
@@ -104,9 +104,7 @@ def refuse_other_margin(out: Path, margin: Margin) -> None:
             )
 
 
-def judge_record(
-    there: Side, here: Side, margin_points: float | None, benign: Mapping[tuple[str, str, str], Benign]
-) -> Findings:
+def judge_record(there: Side, here: Side, margin_points: float | None, benign: Mapping[Key, Benign]) -> Findings:
     """Two records of one measurement: the outcome, its reasons, every headline score, the first layer that differs."""
     elsewhere = other_measurement(there.record.effective, here.record.effective)
     if elsewhere:
@@ -131,19 +129,6 @@ def judge_record(
         return Findings("statistically consistent", [what], scores, evidence)
     reasons = [f"{s.benchmark}: {s.reason}" for s in scores if s.outcome == word]
     return Findings(word, reasons, scores, evidence)
-
-
-def other_measurement(there: Plan, here: Plan) -> list[FieldDifference]:
-    """The fields that make two plans measure different things; empty if every measurement id agrees."""
-    tasks_there, tasks_here = ({pin.task for pin in plan.ask.tasks} for plan in (there, here))
-    if tasks_there != tasks_here:
-        return [FieldDifference("tasks", sorted(tasks_there - tasks_here), sorted(tasks_here - tasks_there))]
-    found: dict[str, FieldDifference] = {}
-    for pin in here.ask.tasks:
-        if there.measurement_id(pin.task) != here.measurement_id(pin.task):
-            fields = [*model_differences(there, here), *benchmark_differences(there, here, pin.task)]
-            found |= {item.path: found.get(item.path, item) for item in fields}
-    return list(found.values())
 
 
 def _of_equal_answers(there: Record, here: Record, scores: list[ScoreJudged], evidence: dict[str, Any]) -> Findings:
@@ -174,7 +159,7 @@ def _scores(
     here: Record,
     found: Mapping[str, TaskDifference],
     margin_points: float | None,
-    benign: Mapping[tuple[str, str, str], Benign],
+    benign: Mapping[Key, Benign],
 ) -> list[ScoreJudged]:
     """Every headline that both have, by the value that the checked record *states*."""
     stated = {_place(result): result for result in there.results}
@@ -240,7 +225,7 @@ def _layers(item: TaskDifference) -> dict[str, Any]:
             layer: count if count is not None else "not at hand" for layer, count in item.layers.items()
         },
         "first": item.first or "none",
-        "shown": list(item.shown),
+        "told": item.told,
         "likelihoods": "none"
         if lls is None
         else {
