@@ -10,40 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from benchproof.errors import BadInput, MissingInput
-from benchproof.judge import Benign, score_pairs
+from benchproof.errors import BadInput
+from benchproof.floor import Key, engine_of
+from benchproof.judge import score_pairs
 from benchproof.ladder import Side, compare_task
 from benchproof.reproduce import again
 from benchproof.run import World, resolve_in, timestamp
-from benchproof.schema.canonical import decimal, strict_loads
-from benchproof.schema.record import Record
+from benchproof.schema.canonical import decimal
 from benchproof.schema.spec import RunSpec, TaskAsk
 from benchproof.schema.unknown import Unknown
 from benchproof.schema.verdict import About, Verdict
 from benchproof.store.files import write_once
 from benchproof.verdict import VERDICT, Findings, kinds_of, verdict_on
-
-VERDICTS = "verdicts"  # in a run folder: what others found about its record
-Key = tuple[str, str, str]  # task, metric, filter
-
-
-@dataclass(frozen=True, slots=True)
-class Floor:
-    """What was measured, and where it holds. shifts: the farthest that a score moved, on its own scale."""
-
-    engine: Mapping[str, Any]
-    hardware: Mapping[str, Any]
-    benign: Mapping[Key, Benign]
-    shifts: Mapping[Key, float]
-
-    def holds_for(self, *records: Record) -> bool:
-        """Whether these were computed by the engine and on the kind of hardware that it was measured on."""
-        return all(
-            _engine(record) == self.engine and all(kind == self.hardware for kind in kinds_of(record))
-            for record in records
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +58,7 @@ def noise(
     floor = _floor(found)
     evidence = {
         "docs_of_each_task": docs,
-        "engine": _engine(first.record),
+        "engine": engine_of(first.record),
         "hardware": kinds_of(first.record)[-1],
         "variants": found,
         "floor": floor,
@@ -125,30 +103,6 @@ def variants(spec: RunSpec, longest: int, *, cuda: bool) -> Iterator[Variant]:
         )
     dtype = "bfloat16" if engine.dtype == "float32" else "float32"
     yield Variant("dtype", f"{dtype} instead of {engine.dtype}", False, {"dtype": dtype})
-
-
-def read_floor(path: Path) -> Floor:
-    """A noise verdict's floor. Raises MissingInput, BadInput for what is no noise verdict, VerificationFailed."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise MissingInput(f"cannot be read: {error.strerror}", where=str(path), do="give a verdict.json") from error
-    try:
-        verdict = Verdict.model_validate(strict_loads(data, where=str(path)))
-        floor, evidence = verdict.evidence["floor"], verdict.evidence
-        keys = [(item["task"], item["metric"], item["filter"]) for item in floor]
-        benign = {key: Benign(item["flips"], item["n"]) for key, item in zip(keys, floor, strict=True) if item["n"]}
-        shifts = {key: float(item["shift"]) for key, item in zip(keys, floor, strict=True)}
-        return Floor(evidence["engine"], evidence["hardware"], benign, shifts)
-    except (ValidationError, KeyError, TypeError) as error:
-        raise BadInput("not a noise measurement", where=str(path), do="give the verdict.json of `noise`") from error
-
-
-def floors_beside(folder: Path | None) -> list[Floor]:
-    """The noise measurements that lie in a run folder's verdicts/."""
-    if folder is None:
-        return []
-    return [read_floor(path) for path in sorted((folder / VERDICTS).glob("noise-*.json"))]
 
 
 def _run(spec: RunSpec, tasks: Sequence[TaskAsk], make: Callable[[RunSpec], World], folder: Path) -> tuple[World, Side]:
@@ -214,9 +168,3 @@ def _said(floor: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             points = 100 * float(item["shift"])
             flips = f"{item['benchmark']}: {item['flips']} of {item['n']} docs change"
             yield f"{flips}, the score moves by {points:.2f} points at most"
-
-
-def _engine(record: Record) -> dict[str, Any]:
-    """What of the engine a noise floor is of: not its batches, which are what is varied."""
-    pin = record.effective.ask.engine.json_value()
-    return {key: pin[key] for key in ("name", "dtype", "softmax_dtype", "attention", "device_map")}

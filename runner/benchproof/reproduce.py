@@ -1,11 +1,12 @@
 """Level 3: the record's spec, run again at the recorded pins, and judged by the margin declared before."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchproof import run as main_path
 from benchproof.errors import BadInput
+from benchproof.floor import Floor, Key
 from benchproof.judge import LAST_BITS, Benign, Claimed, ScorePairs, decide, measure, score_pairs, worst
 from benchproof.ladder import (
     FieldDifference,
@@ -29,7 +30,6 @@ from benchproof.store.runs import load_record
 from benchproof.verdict import VERDICT, Findings, Margin, about_record, kinds_of, verdict_on
 
 FEW = 5  # fields that a reason names
-Key = tuple[str, str, str]  # task, metric, filter
 
 
 def reproduce(
@@ -42,12 +42,12 @@ def reproduce(
     *,
     out: Path,
     margin: Margin,
-    benign: Callable[[Record], Mapping[Key, Benign]],
+    floors: Sequence[Floor],
 ) -> tuple[Verdict, Record | None]:
     """Runs the record's spec into `out` and judges; the verdict is written there. No run of another thing.
 
-    sha256: of the record's file. spec_bytes: what `spec` was read from; it holds the margin. benign: the rates that
-    hold for this record and its re-run. An interrupted one goes on with the same call.
+    sha256: of the record's file. spec_bytes: what `spec` was read from; it holds the margin. floors: noise that was
+    measured; it counts where its engine and hardware are those of both runs. An interrupted one goes on with this call.
     Raises BadInput if another margin was declared in `out`, and whatever a run raises.
     """
     refuse_other_margin(out, margin)
@@ -56,7 +56,9 @@ def reproduce(
     if elsewhere:
         return _verdict(there.record, sha256, _not_comparable(elsewhere), world, margin, []), None
     record, folder = again(spec, spec_bytes, tasks, world, out, resolved)
-    findings = judge_record(there, Side(record, folder), margin.points, benign(record))
+    floor = next((floor for floor in floors if floor.holds_for(there.record, record)), None)
+    benign = {key: Benign(*rate) for key, rate in floor.benign.items()} if floor else {}
+    findings = judge_record(there, Side(record, folder), margin.points, benign)
     verdict = _verdict(there.record, sha256, findings, world, margin, record.observed.attempts[-1].environment)
     write_once(folder / VERDICT, verdict.to_bytes())
     return verdict, record

@@ -111,7 +111,7 @@ def reproduce(
     comparable.
     """
     from benchproof.cli.respec import spec_yaml
-    from benchproof.noise import floors_beside, read_floor
+    from benchproof.floor import floors_beside, read_floor
     from benchproof.reproduce import reproduce as run_again
     from benchproof.spec import resolve_suite
 
@@ -134,7 +134,7 @@ def reproduce(
             world,
             out=out,
             margin=declared,
-            benign=lambda again: next((f.benign for f in floors if f.holds_for(checked.side.record, again)), {}),
+            floors=floors,
         )
     _tell(verdict, as_json, {"folder": str(out)})
 
@@ -186,7 +186,7 @@ def noise(
     The same docs under other batches, kernels and dtypes. `reproduce` and `show` use what is measured of a run.
     """
     from benchproof.cli.measure import read_question
-    from benchproof.noise import VERDICTS
+    from benchproof.floor import VERDICTS
     from benchproof.noise import noise as measure
     from benchproof.spec import resolve_suite
     from benchproof.store.files import disk_errors, write_once
