@@ -16,6 +16,7 @@ from benchproof.stats.intervals import (
     mean_t,
     newcombe,
     stratified,
+    stratified_tango,
     tango,
     welch,
     wilson,
@@ -139,6 +140,7 @@ def test_intervals_of_higher_levels_hold_those_of_lower(pairs: tuple[int, int, i
         lambda level: newcombe(x / n, n, y / n, n, level),
         lambda level: mean_t(values, level),
         lambda level: clustered(values, range(12), level),
+        lambda level: stratified_tango({"s": (x, y, n)}, {"s": 1.0}, level),
         lambda level: stratified(values, ["s", "t"] * 6, {"s": 0.5, "t": 0.5}, level),
         lambda level: welch(x / n, 0.01, n + 2, y / n, 0.02, n + 2, level),
     ]
@@ -240,6 +242,20 @@ def test_what_tasks_differ_by_does_not_widen_a_stratified_interval() -> None:
     assert (one[1] - one[0]) / 2 == pytest.approx(1.943180 * math.sqrt(2 * 0.25 * 0.02 / 3 / 4), rel=1e-6)
 
 
+@given(discordance(), LEVELS)
+def test_stratified_tango_of_one_task_is_tango(pairs: tuple[int, int, int], level: float) -> None:
+    assert limits(stratified_tango({"all": pairs}, {"all": 1.0}, level)) == pytest.approx(limits(tango(*pairs, level)))
+
+
+def test_stratified_tango_squares_and_adds_over_tasks_in_any_order() -> None:
+    pairs, weights = {"a": (3, 1, 50), "b": (0, 0, 200)}, {"b": 0.3, "a": 0.7}
+    one, other = tango(3, 1, 50, 0.9), tango(0, 0, 200, 0.9)
+    mean = 0.7 * 2 / 50
+    lower = mean - math.hypot(0.7 * (2 / 50 - one.lower), 0.3 * other.lower)
+    upper = mean + math.hypot(0.7 * (one.upper - 2 / 50), 0.3 * other.upper)
+    assert limits(stratified_tango(pairs, weights, 0.9), 1) == pytest.approx((lower, upper))
+
+
 def test_welch_has_satterthwaites_degrees_of_freedom() -> None:
     # Equal standard errors and sizes: 2(n - 1) = 8 df, t(0.975; 8) = 2.306004. One without error: the other's 4 df.
     assert limits(welch(0.5, 0.1, 5, 0.4, 0.1, 5, 0.95), 1)[1] == pytest.approx(0.1 + 2.306004 * 0.1 * math.sqrt(2))
@@ -267,6 +283,9 @@ def test_welch_has_satterthwaites_degrees_of_freedom() -> None:
         lambda: mean_t([0.5, math.nan], 0.95),
         lambda: mean_t([[0.5, 1.0]], 0.95),
         lambda: clustered([0.5, 1.0], ["a"], 0.95),
+        lambda: stratified_tango({"a": (3, 2, 4)}, {"a": 1.0}, 0.9),
+        lambda: stratified_tango({"a": (0, 0, 0)}, {"a": 1.0}, 0.9),
+        lambda: stratified_tango({"a": (1, 2, 4)}, {"b": 1.0}, 0.9),
         lambda: stratified([0.0, 1.0, 1.0], ["a", "a", "b"], {"a": 0.5, "b": 0.5}, 0.9),
         lambda: stratified([0.0, 1.0], ["a", "a"], {"a": 0.9}, 0.9),
         lambda: stratified([0.0, 1.0], ["a", "a"], {"b": 1.0}, 0.9),

@@ -53,6 +53,19 @@ def test_more_docs_show_smaller_differences(n: int, d: float, times: int) -> Non
     assert tost_margin(n * times, d) < tost_margin(n, d)
 
 
+@pytest.mark.parametrize(("n", "needed"), [(164, 0.036), (1319, 0.0089)])
+def test_the_margin_is_optimistic_where_few_pairs_differ_as_the_page_says(n: int, needed: float) -> None:
+    def power(margin: float) -> float:
+        total = 0.0
+        for s in range(50):  # discordant pairs, at 1 %; each goes either way
+            good = sum(math.comb(s, b) for b in range(s + 1) if within(tango(b, s - b, n, 0.90), margin))
+            total += math.comb(n, s) * 0.01**s * 0.99 ** (n - s) * good / 2**s
+        return total
+
+    assert power(tost_margin(n, 0.01)) < 0.75
+    assert power(needed - 0.0003) < 0.80 < power(needed + 0.0003)
+
+
 @given(st.floats(-0.03, 0.03), st.floats(0, 0.2), st.floats(0.002, 0.05))
 def test_the_pairs_that_decide_are_the_fewest_that_do(difference: float, more: float, margin: float) -> None:
     discordance = abs(difference) + more
