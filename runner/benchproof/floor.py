@@ -1,4 +1,4 @@
-"""The noise floor that `noise` measured, as `reproduce` and `show` read it: how far scores move, and where that holds."""
+"""The noise floor that `noise` measured, as `reproduce` and `show` read it: how far scores move, and where it holds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

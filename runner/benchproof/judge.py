@@ -169,7 +169,7 @@ def measure(result: Result, there: Claimed, pairs: ScorePairs | None, level: flo
 def _unpaired(result: Result, there: Claimed, level: float) -> Measured:
     value, n = float(result.value), result.n
     difference = value - there.value
-    if there.n is not None and _share(value, n) and _share(there.value, there.n):
+    if there.n is not None and _share(value, n) and 0 <= there.value <= 1:  # a printed share is rounded
         error = sqrt(value * (1 - value) / n + there.value * (1 - there.value) / there.n)
         interval = newcombe(value, n, there.value, there.n, level)
         return Measured(result, there, None, difference, interval, _z(difference, error), "unpaired: Newcombe, z")
