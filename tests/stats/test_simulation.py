@@ -109,7 +109,7 @@ def pairs(n: int, discordance: float, difference: float) -> Counts:
 def judged(outcomes: Counts, judge: Callable[..., float | bool]) -> NDArray[np.float64]:
     """judge(*outcome) of each row, shape (SIMULATIONS,)."""
     distinct, place = np.unique(outcomes, axis=0, return_inverse=True)
-    return np.array([float(judge(*(int(count) for count in row))) for row in distinct])[place]
+    return np.array([float(judge(*(int(count) for count in row))) for row in distinct])[place.reshape(-1)]
 
 
 def consistent(n: int, margin: float) -> Callable[[int, int], bool]:
