@@ -125,6 +125,17 @@ def test_a_graded_score_moves_by_what_its_docs_move_and_by_their_weights() -> No
     assert measure(result(0.5625, 6, 0.1), Claimed(0.5, 0.1, 6), found).difference == pytest.approx(0.0625)
 
 
+def test_a_plain_mean_over_tasks_of_shares_has_an_interval_that_is_never_of_width_0() -> None:
+    docs = [("a", i) for i in range(20)] + [("b", i) for i in range(80)]
+    weights = [0.5 / 20] * 20 + [0.5 / 80] * 80
+    there, here = [1.0] * 100, [0.0, *[1.0] * 99]
+    found = ScorePairs(there, here, weights, [t for t, _ in docs], docs, 1)
+    interval = found.over_docs(0.9)
+    assert interval is not None
+    assert interval.method.startswith("stratified Tango")
+    assert interval.lower < -0.025 < 0 < interval.upper
+
+
 def test_last_bits_are_no_discordance() -> None:
     found = ScorePairs([0.5] * 4, [0.5 + 1e-9] * 4, [0.25] * 4, ["t"] * 4, [("t", i) for i in range(4)], 0)
     assert decide([measure(result(0.5, 4, 0.1), Claimed(0.5, 0.1, 4), found)], 1.0, {})[0].outcome == "same answers"

@@ -18,7 +18,15 @@ from benchproof.schema.score import Result
 from benchproof.schema.unknown import Unknown
 from benchproof.schema.verdict import ScoreJudged, Word
 from benchproof.stats.equivalence import discordance_p, within
-from benchproof.stats.intervals import Interval, clopper_pearson_upper, newcombe, stratified, tango, welch
+from benchproof.stats.intervals import (
+    Interval,
+    clopper_pearson_upper,
+    newcombe,
+    stratified,
+    stratified_tango,
+    tango,
+    welch,
+)
 from benchproof.stats.paired import holm, mcnemar_exact, sign_flip
 from benchproof.stats.power import pairs_for
 
@@ -81,6 +89,10 @@ class ScorePairs:
         if self.binary:
             return tango(sum(d > 0 for d in ds), sum(d < 0 for d in ds), len(ds), level)
         counts = Counter(self.tasks)
+        if set(self.there) | set(self.here) <= {0.0, 1.0}:  # a plain mean over tasks of shares
+            up = Counter(task for task, d in zip(self.tasks, ds, strict=True) if d > 0)
+            down = Counter(task for task, d in zip(self.tasks, ds, strict=True) if d < 0)
+            return stratified_tango({task: (up[task], down[task], n) for task, n in counts.items()}, self.shares, level)
         return None if min(counts.values()) < 2 else stratified(ds, self.tasks, self.shares, level)
 
     @property
@@ -163,7 +175,7 @@ def measure(result: Result, there: Claimed, pairs: ScorePairs | None, level: flo
         return Measured(result, there, pairs, (c - b) / len(ds), interval, p, "paired: Tango, McNemar", b, c)
     weighted = [d * w for d, w in zip(ds, pairs.weights, strict=True)]
     p = sign_flip(weighted, seed=SEED)
-    return Measured(result, there, pairs, sum(weighted), interval, p, "paired: t over tasks, sign flips")
+    return Measured(result, there, pairs, sum(weighted), interval, p, "paired: over tasks, sign flips")
 
 
 def _unpaired(result: Result, there: Claimed, level: float) -> Measured:

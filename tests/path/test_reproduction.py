@@ -86,7 +86,7 @@ def relabelled(folder: Path, honest: Path) -> Record:
 
 
 def reproduced(folder: Path, honest: Path, out: Path) -> Verdict:
-    """`reproduce` of a record, the re-run being the honest run: it is deterministic, so it is not run anew each time."""
+    """`reproduce` of a record; the re-run is the honest run, which is deterministic and so not run anew each time."""
     shutil.copytree(honest, out)
     (out / VERDICT).unlink(missing_ok=True)
     there = side(folder)

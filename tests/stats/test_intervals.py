@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from benchproof.stats.intervals import (
     MIN_CLUSTERS,
@@ -182,17 +183,36 @@ def test_a_mean_has_students_quantile() -> None:
 
 
 def test_a_clustered_interval_is_the_written_formula() -> None:
+    """With CR2's correction and Bell and McCaffrey's degrees of freedom from their matrices, written out."""
     rng = np.random.default_rng(1)
     sizes = rng.integers(1, 30, size=15)
     labels = [f"subject {g}" for g, size in enumerate(sizes) for _ in range(size)]
     y = rng.random(len(labels))
-    sums = [
-        sum(value - y.mean() for value, label in zip(y, labels, strict=True) if label == name) for name in {*labels}
-    ]
-    stderr = math.sqrt(15 / 14 * sum(s * s for s in sums)) / len(y)
-    t = 2.144787  # t(0.975; 14)
-    expected = (y.mean() - t * stderr, y.mean() + t * stderr)
-    assert limits(clustered(y, labels, 0.95), 1) == pytest.approx(expected, rel=1e-6)
+    n = len(labels)
+    sums = {
+        name: sum(value - y.mean() for value, label in zip(y, labels, strict=True) if label == name)
+        for name in {*labels}
+    }
+    stderr = math.sqrt(sum(s * s / (1 - labels.count(name) / n) for name, s in sums.items())) / n
+    residual = np.eye(n) - np.full((n, n), 1 / n)
+    columns = []
+    for name in dict.fromkeys(labels):
+        inside = np.array([label == name for label in labels], dtype=float)
+        columns.append(residual @ inside / math.sqrt(1 - inside.sum() / n) / n)
+    form = np.array(columns) @ np.array(columns).T
+    df = np.trace(form) ** 2 / np.trace(form @ form)
+    t = stats.t.ppf(0.975, df)
+    assert limits(clustered(y, labels, 0.95), 1) == pytest.approx(
+        (y.mean() - t * stderr, y.mean() + t * stderr), rel=1e-9
+    )
+
+
+def test_of_equal_clusters_the_interval_is_students_on_one_less_than_there_are() -> None:
+    y = np.random.default_rng(2).random(60)
+    labels = np.arange(60) % 12
+    sums = np.bincount(labels, weights=y - y.mean())
+    half = 2.200985 * math.sqrt(12 / 11 * float(sums @ sums)) / 60  # t(0.975; 11)
+    assert limits(clustered(y, labels, 0.95), 1) == pytest.approx((y.mean() - half, y.mean() + half), rel=1e-6)
 
 
 def test_under_ten_clusters_there_is_no_clustered_interval() -> None:

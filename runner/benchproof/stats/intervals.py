@@ -98,17 +98,20 @@ def mean_t(values: ArrayLike, level: float) -> Interval:
 def clustered(values: ArrayLike, clusters: ArrayLike, level: float) -> Interval | None:
     """Interval of a mean that generalises over clusters (subjects, passages); None under MIN_CLUSTERS of them.
 
-    values, clusters: shape (n,). SE = sqrt(G/(G-1) sum_g (sum_{i in g} (y_i - ybar))^2)/n, t on G - 1 df.
-    Assumes independent clusters of not too unequal sizes: docs/statistics.md has the coverage where they are.
-    Source: Liang and Zeger 1986, Biometrika 73:13-22; Cameron and Miller 2015, J. Hum. Resour. 50:317-372 (G/(G-1), t).
+    values, clusters: shape (n,). SE = sqrt(sum_g (sum_{i in g} (y_i - ybar))^2 / (1 - n_g/n))/n, t on Bell and
+    McCaffrey's df: with equal sizes G/(G-1) and G - 1. Assumes independent clusters.
+    Source: Bell and McCaffrey 2002, Surv. Methodol. 28:169-181; Imbens and Kolesar 2016, Rev. Econ. Stat. 98:701-712.
     """
     y = _vector(values)
     names, group = _labels(clusters, y.size)
-    if (count := len(names)) < MIN_CLUSTERS:
+    if len(names) < MIN_CLUSTERS:
         return None
-    sums = np.bincount(group, weights=y - y.mean())
-    stderr = math.sqrt(count / (count - 1) * float(sums @ sums)) / y.size
-    return _t(float(y.mean()), stderr, count - 1, level, "cluster-robust t")
+    sums, share = np.bincount(group, weights=y - y.mean()), np.bincount(group) / y.size
+    stderr = math.sqrt(float((sums**2 / (1 - share)).sum())) / y.size
+    # tr(Q)^2/tr(Q^2) of Bell and McCaffrey's quadratic form, for independent docs; G - 1 if all sizes are equal.
+    leverage = share**2 / (1 - share)
+    df = 1 / float((share**2).sum() + leverage.sum() ** 2 - (leverage**2).sum())
+    return _t(float(y.mean()), stderr, df, level, "cluster-robust t (CR2)")
 
 
 def stratified(values: ArrayLike, strata: ArrayLike, weights: Mapping[Any, float], level: float) -> Interval:
