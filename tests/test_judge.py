@@ -116,6 +116,14 @@ def test_without_rows_the_two_are_independent_and_the_interval_wider() -> None:
     assert decide([alone], 1.0, {})[0].paired is False
 
 
+def test_few_docs_that_are_all_right_do_not_refute_a_printed_number() -> None:
+    """Their own spread is 0; under the hypothesis of no difference it is not."""
+    found = measure(result(1.0, 3), Claimed(0.684, None, 14042), None)
+    assert found.p == pytest.approx(0.239, abs=0.002)
+    assert found.interval is not None
+    assert found.interval.lower < 0 < found.interval.upper
+
+
 def test_a_graded_score_moves_by_what_its_docs_move_and_by_their_weights() -> None:
     docs = [("a", 0), ("a", 1), ("b", 0), ("b", 1), ("b", 2), ("b", 3)]
     weights = [0.25, 0.25, 0.125, 0.125, 0.125, 0.125]

@@ -182,9 +182,12 @@ def _unpaired(result: Result, there: Claimed, level: float) -> Measured:
     value, n = float(result.value), result.n
     difference = value - there.value
     if there.n is not None and _share(value, n) and 0 <= there.value <= 1:  # a printed share is rounded
-        error = sqrt(value * (1 - value) / n + there.value * (1 - there.value) / there.n)
+        pooled = (value * n + there.value * there.n) / (n + there.n)  # what both are if there is no difference
+        error = sqrt(pooled * (1 - pooled) * (1 / n + 1 / there.n))
         interval = newcombe(value, n, there.value, there.n, level)
-        return Measured(result, there, None, difference, interval, _z(difference, error), "unpaired: Newcombe, z")
+        return Measured(
+            result, there, None, difference, interval, _z(difference, error), "unpaired: Newcombe, pooled z"
+        )
     here_error = result.stderr_value
     their_error = there.stderr if there.stderr is not None else here_error
     if their_error is None or here_error is None or min(n, there.n or n) < 2:
