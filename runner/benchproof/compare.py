@@ -104,6 +104,18 @@ def against_claim(record: Record, claimed: Claimed, benchmark: str | None) -> Di
     return _unpaired(match[0], claimed, "a printed number: two independent measurements are assumed", ())
 
 
+def against_claims(record: Record, claims: Mapping[tuple[str, str, str], Claimed]) -> list[Difference]:
+    """Every score of a record that somebody's file states too; p adjusted over all of them."""
+    why = "from a file: two independent measurements are assumed"
+    found = [
+        _unpaired(result, claims[result.task, result.metric, result.filter], why, ())
+        for result in record.results
+        if result.level != "category" and (result.task, result.metric, result.filter) in claims
+    ]
+    known = [item.p for item in found if item.p is not None]
+    return list(_adjusted(found, iter(zip(holm(known), benjamini_hochberg(known), strict=True))))
+
+
 def _adjusted(differences: Sequence[Difference], adjusted: Iterator[tuple[float, float]]) -> Iterator[Difference]:
     for item in differences:
         if item.p is None:

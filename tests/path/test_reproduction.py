@@ -20,9 +20,10 @@ import torch
 import yaml
 
 from benchproof.asked import spec_of
+from benchproof.findings import judge_record
 from benchproof.ladder import Side
 from benchproof.report.progress import Silent
-from benchproof.reproduce import judge_record, reproduce
+from benchproof.reproduce import reproduce
 from benchproof.schema.record import Record
 from benchproof.schema.verdict import Verdict
 from benchproof.spec import resolve_suite
