@@ -89,7 +89,12 @@ def rescore(
 
 
 def reproduce(
-    record: RecordPath,
+    record: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RECORD|RUN_DIR|FILE", help="A record, its run folder, or an lm-eval or evalplus result file."
+        ),
+    ],
     out: Out = None,
     margin: Annotated[
         float | None,
@@ -114,7 +119,11 @@ def reproduce(
     from benchproof.floor import floors_beside, read_floor
     from benchproof.reproduce import reproduce as run_again
     from benchproof.spec import resolve_suite
+    from benchproof.store.runs import is_record
 
+    if not is_record(record):
+        _reproduce_published(record, margin, Where(out, model, device, plan_only, as_json, quiet))
+        return
     checked = _checked(record, model)
     spec, declared = _with_margin(checked, margin)
     text = spec_yaml(spec, [f"What record {checked.side.record.record_id} was made from, at its commits."])
@@ -137,6 +146,55 @@ def reproduce(
             floors=floors,
         )
     _tell(verdict, as_json, {"folder": str(out)})
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """How a reproduction is called: nothing in here can move a score."""
+
+    out: Path | None
+    model: str | None
+    device: str | None
+    plan_only: bool
+    as_json: bool
+    quiet: bool
+
+
+def _reproduce_published(path: Path, margin: float | None, where: Where) -> None:
+    """The same for somebody else's result file, whose spec is what it was taken to mean."""
+    from benchproof.cli.foreign import about, claims_of, spec_of_published
+    from benchproof.cli.respec import spec_yaml
+    from benchproof.ledger.foreign import read_published
+    from benchproof.reproduce import reproduce_claims
+    from benchproof.spec import resolve_suite
+    from benchproof.verdict import Margin
+
+    found = read_published(path)
+    spec, assumptions = spec_of_published(found, where.model)
+    if margin is not None:
+        spec = spec.model_copy(update={"reproduce": spec.reproduce.model_copy(update={"margin_points": margin})})
+    text = spec_yaml(
+        spec, [f"What {found.format} of {found.model_name} was taken to mean. Taken to be so:", *assumptions]
+    )
+    if where.plan_only:
+        typer.echo(text, nl=False)
+        return
+    out = where.out or Path("results") / f"reproduce-{found.sha256[:12]}"
+    world = _world(spec, where.device, _progress(where.quiet), {})
+    with _stoppable(out):
+        verdict = reproduce_claims(
+            claims_of(found),
+            found.rows,
+            about(found),
+            assumptions,
+            spec,
+            text.encode(),
+            resolve_suite(spec.suite),
+            world,
+            out=out,
+            margin=Margin(spec.reproduce.margin_points, "verifier"),
+        )
+    _tell(verdict, where.as_json, {"folder": str(out)})
 
 
 def audit(

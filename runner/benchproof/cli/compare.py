@@ -27,7 +27,11 @@ def register(app: typer.Typer) -> None:
 
 def compare(
     records: Annotated[
-        list[Path], typer.Argument(metavar="RECORD...", help="Records or run folders; each is compared with the first.")
+        list[Path],
+        typer.Argument(
+            metavar="RECORD...",
+            help="Records or run folders, each compared with the first; or one, and an lm-eval or evalplus file.",
+        ),
     ],
     claimed: Annotated[
         float | None, typer.Option("--claimed", help="A score that somebody printed, from 0 to 1.")
@@ -50,8 +54,11 @@ def compare(
     from benchproof.ladder import Side
     from benchproof.report.comparison import as_json as to_json
     from benchproof.report.comparison import show_comparisons
-    from benchproof.store.runs import load_record
+    from benchproof.store.runs import is_record, load_record
 
+    if len(records) == 2 and not is_record(records[1]):
+        _published(records[0], records[1], as_json)
+        return
     loaded = [load_record(path) for path in records]
     if claimed is not None:
         if len(loaded) != 1:
@@ -85,4 +92,26 @@ def _claim(record: "Record", claimed: float, n: int | None, of: str | None, as_j
     else:
         show_claim(found, "claimed", unsaid)
     if found.p is not None and found.p < 0.05:
+        raise typer.Exit(1)
+
+
+def _published(record: Path, file: Path, as_json: bool) -> None:
+    """A record against every score that somebody's result file states too."""
+    from benchproof.cli.foreign import claims_of, spec_of_published
+    from benchproof.compare import against_claims
+    from benchproof.ledger.foreign import read_published
+    from benchproof.report.comparison import difference_json, show_claims
+    from benchproof.store.runs import load_record
+
+    ours, _ = load_record(record)
+    theirs = read_published(file)
+    _, assumptions = spec_of_published(theirs, None)
+    found = against_claims(ours, claims_of(theirs))
+    if as_json:
+        print_json({"differences": [difference_json(item) for item in found], "assumptions": assumptions})
+    else:
+        show_claims(theirs.model_name, ours, found, assumptions)
+    if not found:
+        raise typer.Exit(7)
+    if any(item.holm is not None and item.holm < 0.05 for item in found):
         raise typer.Exit(1)

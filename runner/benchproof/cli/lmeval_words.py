@@ -157,13 +157,13 @@ def _tasks(words: Words, suite: str | None, out: Translated) -> None:
             raise BadInput(f"{name!r} is a pattern", where="--tasks", do="write the names out, or name their group")
         task: dict[str, Any] = {"task": name}
         if words.num_fewshot is not None:
-            if words.num_fewshot and _matches(name, FIXED_ZERO):
+            if words.num_fewshot and matches(name, FIXED_ZERO):
                 out.note("num_fewshot", f"left out for {name}: it fixes 0, and lm-eval ignores the word there")
             else:
                 task["num_fewshot"] = words.num_fewshot
         if limit is not None:
             task["limit"] = limit
-        if generation and _matches(name, GENERATES):
+        if generation and matches(name, GENERATES):
             task["generation"] = generation
         elif generation:
             out.note("gen_kwargs", f"left out for {name}: add `generation:` by hand if that task generates text")
@@ -267,5 +267,6 @@ def _whole(text: str, where: str) -> int:
         raise BadInput(f"{text!r} is no whole number", where=where, do="give whole numbers") from error
 
 
-def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+def matches(name: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a task's name is one of the patterns."""
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)

@@ -38,6 +38,18 @@ def show_claim(found: Difference, source: str, unsaid: Sequence[str]) -> None:
         out(f"  {line}")
 
 
+def show_claims(name: str, record: Record, found: Sequence[Difference], assumptions: Sequence[str]) -> None:
+    """A record against the scores that somebody's file states: nothing pins that both measured the same."""
+    out(f"first  {name}, from the file\nthis   {record.model_name}   {record.record_id[:12]}", bold=True)
+    if not found:
+        out("NOT COMPARABLE: no score of the file is one of the record's", bold=True)
+        return
+    _differences(found)
+    out("\nthe file does not say, or not as a record does:")
+    for line in assumptions:
+        out(f"  {line}")
+
+
 def as_json(found: Sequence[Comparison]) -> list[dict[str, Any]]:
     """Everything, flips included."""
     return [
@@ -73,7 +85,7 @@ def _differences(found: Sequence[Difference]) -> None:
     for item in found:
         if not item.comparable:
             out(f"{item.benchmark}: NOT COMPARABLE: {item.reason}", bold=True)
-        elif not item.paired:
+        elif not item.paired and item.fields:
             out(f"{item.benchmark}: {item.reason}")
         for field in item.fields[:FEW]:
             out(f"  {field.path}: {field.there!r} first, {field.here!r} here"[:300])
@@ -105,8 +117,9 @@ def interval_line(lower: float, value: float, upper: float, widest: float) -> st
 
 def _row(item: Difference) -> tuple[str, ...]:
     interval = item.interval
+    name = item.task if item.filter == "none" else f"{item.task}, {item.filter}"
     return (
-        item.benchmark,
+        name if item.task != item.benchmark else item.benchmark,
         f"{item.there:.4f}",
         f"{item.here:.4f}",
         f"{100 * item.difference:+.2f}" if item.comparable else "-",

@@ -55,6 +55,17 @@ def load_record(path: Path) -> tuple[Record, Path]:
     return read_record(data, str(file)), file
 
 
+def is_record(path: Path) -> bool:
+    """Whether a path is, or ought to be, a record of ours: a folder, or a file that says so near its beginning or end.
+
+    Somebody else's result file is none; what cannot be read is left to whoever reads it.
+    """
+    if path.is_dir() or not path.is_file():
+        return True
+    data = path.read_bytes()
+    return b'"benchproof/record/' in data or path.name == RECORD
+
+
 def find_runs(root: Path) -> list[Found]:
     """Run folders at or under a folder, one level deep, newest first. Raises MissingInput if it is not there."""
     if not root.is_dir():
