@@ -51,6 +51,7 @@ class Difference:
     task: str
     metric: str
     filter: str
+    headline: bool
     there: float
     here: float
     n: int
@@ -170,6 +171,7 @@ def _difference(
         task=result.task,
         metric=result.metric,
         filter=result.filter,
+        headline=result.headline,
         there=claimed.value,
         here=float(result.value),
         n=len(pairs.docs),
@@ -221,6 +223,7 @@ def _unpaired(result: Result, claimed: Claimed, reason: str, fields: tuple[Field
         task=result.task,
         metric=result.metric,
         filter=result.filter,
+        headline=result.headline,
         there=claimed.value,
         here=float(result.value),
         n=result.n,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from benchproof.floor import Key
 from benchproof.judge import LAST_BITS, Benign, Claimed, ScorePairs, decide, measure, score_pairs, worst
@@ -22,7 +22,23 @@ from benchproof.schema.verdict import ScoreJudged
 from benchproof.verdict import Findings, kinds_of
 
 FEW = 5  # fields that a reason names
-Rows = Mapping[str, Mapping[int, Mapping[tuple[str, str], float]]]  # task -> doc id -> (metric, filter) -> value
+
+
+class Stated(Protocol):
+    """One doc of somebody's samples file: (metric, filter) -> value, and filter -> what it took."""
+
+    @property
+    def values(self) -> Mapping[tuple[str, str], float]:
+        """Metric values."""
+        ...
+
+    @property
+    def taken(self) -> Mapping[str, list[Any]]:
+        """Filtered answers, in the form of a record's rows; empty where the file does not tell."""
+        ...
+
+
+Rows = Mapping[str, Mapping[int, Stated]]  # task -> doc id
 
 
 def judge_record(there: Side, here: Side, margin_points: float | None, benign: Mapping[Key, Benign]) -> Findings:
@@ -126,16 +142,17 @@ def _as_stated(pairs: ScorePairs | None, claimed: Claimed) -> ScorePairs | None:
     return pairs if abs(mean - claimed.value) < 1e-9 * max(1.0, abs(mean)) else None
 
 
-def _by_place(task: str, given: Mapping[int, Mapping[tuple[str, str], float]], here: Side) -> TaskDifference:
-    """Pairs of docs by their place in the split. No filtered answer of theirs is known, so none can be called equal."""
+def _by_place(task: str, given: Mapping[int, Stated], here: Side) -> TaskDifference:
+    """Pairs of docs by their place in the split. A filtered answer that is not stated cannot be called equal."""
     ours = list(here.rows(task))
     pairs = []
     for row in ours:
         if row.doc_id in given:
+            stated = given[row.doc_id]
             metrics: dict[str, dict[str, float]] = {}
-            for (metric, name), value in given[row.doc_id].items():
+            for (metric, name), value in stated.values.items():
                 metrics.setdefault(name, {})[metric] = value
-            pairs.append((replace(row, filtered={}, metrics=metrics), row))
+            pairs.append((replace(row, filtered=stated.taken, metrics=metrics), row))
     layers: dict[Layer, int | None] = dict.fromkeys(LAYERS)
     return TaskDifference(task, tuple(pairs), len(given) - len(pairs), len(ours) - len(pairs), layers, None, ())
 

@@ -69,8 +69,8 @@ def reproduce_claims(
 ) -> Verdict:
     """The same for somebody else's result file: its scores against a run of the spec that it was taken to mean.
 
-    rows: task -> doc id -> (metric, filter) -> value, where the file came with samples; docs are paired by their place.
-    Nothing of such a file is pinned, so the verdict carries the assumptions, and never speaks of bits or answers.
+    rows: task -> doc id -> what is stated of it, where the file came with samples; docs are paired by their place.
+    Nothing of such a file is pinned, so the verdict carries the assumptions, and never speaks of bits.
     """
     refuse_other_margin(out, margin)
     record, folder = again(spec, spec_bytes, tasks, world, out, resolve_in(world, spec, tasks))

@@ -102,7 +102,7 @@ def _assumed(found: Published, spec: RunSpec) -> Iterator[str]:
     if spec.model.repo and not found.commit and "revision" not in found.model_args:
         yield "model revision: the file names none; main, as it is now, is taken"
     if spec.model.path:
-        yield "model: the file names a folder of its author's machine; the one that is given is taken for it"
+        yield f"model: {spec.model.path}, as it is here, is taken for the one of the file"
     if found.dtype is None and "dtype" not in found.model_args:
         yield "dtype: the file names none; the checkpoint's own is taken"
     if found.model_type is not None and found.model_type not in MODEL_TYPES:
@@ -121,7 +121,8 @@ def _assumed(found: Published, spec: RunSpec) -> Iterator[str]:
         if found.harness_version != here:
             there = found.harness_version or "a version that it does not name"
             yield f"harness: the file is of lm-eval {there}, here it is {here}: prompts and filters may differ"
-        yield "softmax: in float32 here; lm-eval's is in the model's dtype"
+        if spec.engine.dtype != "float32":
+            yield "softmax: in float32 here; lm-eval's is in the model's dtype"
     if found.rows:
         yield "docs are paired by their place in the split: the file's hashes of docs are not ours"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchproof.errors import BadInput
-from benchproof.ledger.published import Claim, Key, Published, PublishedTask
+from benchproof.ledger.published import Claim, Key, Published, PublishedTask, Sampled
 
 TASK = "humaneval"
 METRIC = "pass@1"
@@ -34,12 +34,12 @@ def read_results(value: Mapping[str, Any], sha256: str, path: Path) -> Published
     if len(repeats) > 1:
         raise BadInput("problems have different numbers of samples", where=str(path), do="give a whole result file")
     rows = {
-        number: {(METRIC, "base"): _share(samples, "base"), (METRIC, "plus"): _share(samples, "plus")}
+        number: Sampled({(METRIC, part): _share(samples, part) for part in ("base", "plus")}, {})
         for number, samples in sorted(by_problem.items())
     }
     claims: dict[Key, Claim] = {}
     for part in ("base", "plus"):
-        mean = sum(row[METRIC, part] for row in rows.values()) / len(rows)
+        mean = sum(row.values[METRIC, part] for row in rows.values()) / len(rows)
         claims[TASK, METRIC, part] = Claim(mean, None, len(rows))
     temperature = float(match["temperature"])
     empty = sum(not sample.get("solution") for samples in by_problem.values() for sample in samples)

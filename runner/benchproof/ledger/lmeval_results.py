@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchproof.errors import BadInput
-from benchproof.ledger.published import Claim, Key, Published, PublishedTask, read_bytes
+from benchproof.ledger.published import Claim, Key, Published, PublishedTask, Sampled, read_bytes
 
 STAMP = re.compile(r"results_(.+?)\.json(\.gz)?$")
 TEXT_ARGS = re.compile(r",(?=[A-Za-z_]\w*=)")  # a comma inside a value begins no `name=`
@@ -62,7 +62,7 @@ def read_results(value: Mapping[str, Any], sha256: str, path: Path) -> Published
     )
 
 
-class _Samples(Mapping[str, Mapping[int, Mapping[tuple[str, str], float]]]):
+class _Samples(Mapping[str, Mapping[int, Sampled]]):
     """Samples files of the same run beside the results, read when a task is asked for."""
 
     def __init__(self, path: Path, results: Mapping[str, Any]) -> None:
@@ -75,7 +75,7 @@ class _Samples(Mapping[str, Mapping[int, Mapping[tuple[str, str], float]]]):
                     if beside.is_file():
                         self._files[task] = beside
 
-    def __getitem__(self, task: str) -> Mapping[int, Mapping[tuple[str, str], float]]:
+    def __getitem__(self, task: str) -> Mapping[int, Sampled]:
         return read_samples(self._files[task])
 
     def __iter__(self) -> Iterator[str]:
@@ -85,26 +85,33 @@ class _Samples(Mapping[str, Mapping[int, Mapping[tuple[str, str], float]]]):
         return len(self._files)
 
 
-def read_samples(path: Path) -> dict[int, dict[tuple[str, str], float]]:
-    """Doc id -> (metric, filter) -> value of a samples file; there is one line for each doc and filter.
-
-    Raises BadInput (2) naming a line that is none.
-    """
-    found: dict[int, dict[tuple[str, str], float]] = {}
+def read_samples(path: Path) -> dict[int, Sampled]:
+    """The docs of a samples file, which has one line for each doc and filter. Raises BadInput (2) naming a bad line."""
+    values: dict[int, dict[tuple[str, str], float]] = {}
+    taken: dict[int, dict[str, list[Any]]] = {}
     for number, line in enumerate(read_bytes(path).splitlines(), start=1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
-            values = found.setdefault(int(row["doc_id"]), {})
-            for metric in row.get("metrics") or [key for key in row if isinstance(row[key], int | float)]:
-                if metric != "doc_id" and isinstance(row.get(metric), int | float):
-                    values[metric, str(row.get("filter", "none"))] = float(row[metric])
-        except (ValueError, KeyError, TypeError) as error:
+            doc_id, name = int(row["doc_id"]), str(row.get("filter", "none"))
+            metrics = row.get("metrics") or [key for key in row if key != "doc_id"]
+            found = {(metric, name): float(row[metric]) for metric in metrics if _finite(row.get(metric))}
+            values.setdefault(doc_id, {}).update(found)
+            taken.setdefault(doc_id, {})[name] = _taken(row["filtered_resps"])
+        except (ValueError, KeyError, TypeError, IndexError) as error:
             raise BadInput(
                 f"line {number} is no sample: {error!r}", where=str(path), do="move the file away"
             ) from error
-    return found
+    return {doc_id: Sampled(values[doc_id], taken[doc_id]) for doc_id in values}
+
+
+def _taken(responses: Sequence[Any]) -> list[Any]:
+    """What a filter took: of log-likelihoods the pick, first of the largest as the harness counts; else the texts."""
+    if responses and isinstance(responses[0], list) and len(responses[0]) == 2:
+        lls = [float(ll) for ll, _ in responses]
+        return [lls.index(max(lls))]
+    return [response if isinstance(response, str) else str(response) for response in responses]
 
 
 def _claims(results: Mapping[str, Mapping[str, Any]], value: Mapping[str, Any]) -> Iterator[tuple[Key, Claim]]:

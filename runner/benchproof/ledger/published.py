@@ -12,7 +12,7 @@ from benchproof.schema.canonical import sha256
 
 MAX_BYTES = 200_000_000  # of a file, unpacked
 Key = tuple[str, str, str]  # task, metric, filter
-Rows = Mapping[str, Mapping[int, Mapping[tuple[str, str], float]]]  # task -> doc id -> (metric, filter) -> value
+Rows = Mapping[str, Mapping[int, "Sampled"]]  # task -> doc id
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,14 @@ class PublishedTask:
     limit: int | None
     generates: bool
     repeats: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """One doc of a samples file: (metric, filter) -> value, and filter -> what it took, as a record's rows have it."""
+
+    values: Mapping[tuple[str, str], float]
+    taken: Mapping[str, list[Any]]
 
 
 @dataclass(frozen=True, slots=True)

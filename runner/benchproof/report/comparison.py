@@ -92,12 +92,12 @@ def _differences(found: Sequence[Difference]) -> None:
     drawn = [item for item in found if item.interval is not None]
     widest = max((max(abs(i.interval.lower), abs(i.interval.upper)) for i in drawn if i.interval), default=0.0)
     if widest > 0:
-        names = max(len(item.benchmark) for item in drawn)
+        names = max(len(_name(item)) for item in drawn)
         out(f"\n95 % intervals, from {-100 * widest:.1f} to {100 * widest:+.1f} points")
         for item in drawn:
             if item.interval is not None:
                 line = interval_line(item.interval.lower, item.difference, item.interval.upper, widest)
-                out(f"  {item.benchmark:<{names}}  {line}  {item.reason}")
+                out(f"  {_name(item):<{names}}  {line}  {item.reason}")
 
 
 def interval_line(lower: float, value: float, upper: float, widest: float) -> str:
@@ -117,9 +117,8 @@ def interval_line(lower: float, value: float, upper: float, widest: float) -> st
 
 def _row(item: Difference) -> tuple[str, ...]:
     interval = item.interval
-    name = item.task if item.filter == "none" else f"{item.task}, {item.filter}"
     return (
-        name if item.task != item.benchmark else item.benchmark,
+        _name(item),
         f"{item.there:.4f}",
         f"{item.here:.4f}",
         f"{100 * item.difference:+.2f}" if item.comparable else "-",
@@ -129,6 +128,13 @@ def _row(item: Difference) -> tuple[str, ...]:
         "-" if item.only_there is None else str(item.only_there),
         "-" if item.only_here is None else str(item.only_here),
     )
+
+
+def _name(item: Difference) -> str:
+    """The benchmark, where it is its headline that is compared; else task, metric and filter."""
+    if item.headline:
+        return item.benchmark
+    return f"{item.task} {item.metric}" + ("" if item.filter == "none" else f", {item.filter}")
 
 
 def _p(value: float | None) -> str:

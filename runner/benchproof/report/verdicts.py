@@ -29,7 +29,9 @@ def show_verdict(verdict: Verdict) -> None:
         _audit(verdict.evidence)
     if verdict.kind == "noise":
         _noise(verdict.evidence)
-    out(f"\nverdict {verdict.verdict_id}\nabout {verdict.about.what} {_known(verdict.about.record_id)}")
+    about = verdict.about
+    which = next((item for item in (about.record_id, about.sha256, about.plan_id) if not is_unknown(item)), "")
+    out(f"\nverdict {verdict.verdict_id}\nabout {about.what} {which}")
 
 
 def interval_plot(lower: float, upper: float, margin: float) -> str:
@@ -115,10 +117,6 @@ def _audit(evidence: dict[str, Any]) -> None:
 
 def _short(answer: dict[str, Any]) -> str:
     return str(answer["ll"]) if "ll" in answer else repr(answer["text"][:60])
-
-
-def _known(value: Any) -> str:
-    return value.detail if is_unknown(value) else str(value)
 
 
 def _number(value: Any, digits: int) -> str:
