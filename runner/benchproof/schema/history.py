@@ -35,7 +35,7 @@ def read_record(data: bytes, where: str) -> Record:
 
 
 def record_of(value: Any, where: str) -> Record:
-    """A record from its JSON. Raises VerificationFailed (1), BadInput (2) for a newer schema; its id is not looked at."""
+    """A record from its JSON. Raises VerificationFailed (1), BadInput (2) for a newer schema. Its id is not checked."""
     _refuse_newer(value, where)
     try:
         return Record.model_validate(value)

@@ -188,7 +188,7 @@ def read_lines(path: Path) -> Iterator[Any]:
         raise MissingInput("a file of the run is missing", where=str(path), do="copy the whole run folder") from error
     number, room = 0, MAX_LINE + MAX_RATIO * path.stat().st_size
     with file, zstandard.ZstdDecompressor().stream_reader(file) as stream:
-        buffered = io.BufferedReader(stream, CHUNK)  # type: ignore[type-var]  # it has what is needed of a raw file
+        buffered = io.BufferedReader(stream, CHUNK)
         try:
             while line := buffered.readline(MAX_LINE + 1):
                 number, room = number + 1, room - len(line)
