@@ -8,7 +8,7 @@ because it is unknown (see unknown.py).
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import rfc8785
@@ -19,6 +19,8 @@ JsonValue = None | bool | int | float | str | Sequence[Any] | Mapping[str, Any]
 
 MAX_DEPTH = 64  # of anything that is read: what is written is nowhere near as deep
 MAX_INT = 2**53 - 1
+SCALARS = {str, bool, type(None), int}
+SIMPLE = {*SCALARS, list, tuple, dict}
 # For values without reals, with ASCII keys, this writes RFC 8785 too, several times as fast (a property test).
 _FAST = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), check_circular=False)
 
@@ -36,18 +38,22 @@ def canonical(value: JsonValue) -> bytes:
 def _is_simple(value: Any) -> bool:
     """Whether Python's own encoder and RFC 8785 agree on it: no reals, no big ints, no key that sorts otherwise."""
     kind = type(value)
-    if kind is str or kind is bool or value is None:
-        return True
-    if kind is int:
-        return bool(-MAX_INT <= value <= MAX_INT)
     if kind is list or kind is tuple:
-        kinds = set(map(type, value))
-        if kinds == {int}:  # token ids: no call for each
-            return min(value) >= -MAX_INT and max(value) <= MAX_INT
-        return kinds == {str} or all(map(_is_simple, value))
+        return _are_simple(value)
     if kind is dict:
-        return all(type(key) is str and key.isascii() for key in value) and all(map(_is_simple, value.values()))
-    return False
+        keys = set(map(type, value)) <= {str} and all(map(str.isascii, value))
+        return keys and _are_simple(value.values())
+    return _are_simple((value,))
+
+
+def _are_simple(values: Collection[Any]) -> bool:
+    """The same for several at once: token ids and texts cost no call for each."""
+    kinds = set(map(type, values))
+    if kinds == {int}:
+        return bool(min(values) >= -MAX_INT and max(values) <= MAX_INT)
+    if kinds <= SCALARS:
+        return int not in kinds or all(-MAX_INT <= item <= MAX_INT for item in values if type(item) is int)
+    return kinds <= SIMPLE and all(map(_is_simple, values))
 
 
 def sha256(data: bytes) -> str:
