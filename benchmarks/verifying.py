@@ -26,7 +26,7 @@ SIZES = (
     | {f"write_{i}": 241 for i in range(27)}
     | {"write_problems": 1319, "program": 164}
 )
-WORDS = "a shot is a question with its answer and stands before the one that is asked; ".split()
+WORDS = ("a shot is a question with its answer", "and stands before", "the one that is asked;")
 
 
 def make(name: str) -> None:
@@ -38,7 +38,7 @@ def make(name: str) -> None:
     if not (folder / "small").exists():
         honest_run(folder / "small")
     if not (folder / "full").exists():
-        shots = " ".join(WORDS[(i * i) % len(WORDS)] for i in range(560))  # about 2,800 characters, 700 tokens
+        shots = " ".join(WORDS[(i * i) % len(WORDS)] for i in range(110))  # about 2,700 characters, 700 tokens
         harness = HonestHarness(sizes=SIZES, shots=shots, choices=CHOICES)
         engine = HonestEngine(token_budget=1 << 18, generation_batch=32, max_length=1 << 20, width=4)
         spec = table_spec(*({"task": name} for name in SIZES))
@@ -66,7 +66,9 @@ def main(words: Sequence[str] | None = None) -> int:
         folder = (asked.keep or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         # In a process of its own: what is started here would count this one's memory as its own.
-        subprocess.run([sys.executable, "-c", f"import verifying; verifying.make({str(folder)!r})"], check=True, cwd=HERE)
+        subprocess.run(
+            [sys.executable, "-c", f"import verifying; verifying.make({str(folder)!r})"], check=True, cwd=HERE
+        )
         code = 0
         for name, (most_seconds, most_memory) in LIMITS.items():
             measured(folder / name)

@@ -34,6 +34,11 @@ class Unread(Exception):
         self.owner = owner
 
 
+def part_of(name: str) -> str:
+    """The part of the run folder that a path leads to: its first word."""
+    return name.partition("/")[0]
+
+
 T = TypeVar("T")
 
 
@@ -122,7 +127,14 @@ class Evidence:
     def unsafe(self, name: str) -> str:
         """Why a path of the record must not be opened; "" if it may be, or if nothing is there."""
         parts = PurePosixPath(name).parts
-        if name.startswith("/") or "\\" in name or "\0" in name or name != "/".join(parts) or ".." in parts:
+        if (
+            not parts
+            or name.startswith("/")
+            or "\\" in name
+            or "\0" in name
+            or name != "/".join(parts)
+            or ".." in parts
+        ):
             return f"{name!r} leads outside the run folder"
         place = self.folder
         for part in parts:
@@ -137,7 +149,7 @@ class Evidence:
 
     def open(self, name: str) -> Path:
         """The path of a file that the record names and that may be read."""
-        part = PurePosixPath(name).parts[0]
+        part = part_of(name)
         if not self.at_hand(part):
             raise Unread(f"{part}{'/' if part in PARTS else ''} is not at hand")
         if name not in self.listed:
@@ -163,7 +175,7 @@ class Evidence:
     @once
     def journals(self) -> dict[str, JournalFile]:
         """Every journal file that the record names, by its path."""
-        names = [name for name in self.listed if PurePosixPath(name).parts[0] == JOURNAL]
+        names = [name for name in self.listed if part_of(name) == JOURNAL]
         if not names:
             raise Unread("the record names no journal of its own")
         found = {}

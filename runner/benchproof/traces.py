@@ -1,11 +1,10 @@
 """Checks of a record against the files beside it: contents, journals, requests, answers."""
 
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 from typing import Any
 
 from benchproof.claims import hold
-from benchproof.evidence import PARTS, Evidence, Unread
+from benchproof.evidence import PARTS, Evidence, Unread, part_of
 from benchproof.passes import AskedDoc
 from benchproof.schema.canonical import chain, sha256, text_sha256
 from benchproof.schema.response import Generated, Loglikelihood, Response
@@ -40,10 +39,10 @@ def paths(e: Evidence) -> str:
 
 def present(e: Evidence) -> str:
     """No file is missing from a part of the run folder that is there."""
-    here = [name for name in e.listed if e.at_hand(_part(name))]
-    missing = [name for name in here if not (e.folder / name).is_symlink() and not (e.folder / name).exists()]
+    here = [name for name in e.listed if e.at_hand(part_of(name))]
+    missing = [name for name in here if not e.unsafe(name) and not (e.folder / name).exists()]
     hold(not missing, f"missing: {', '.join(missing[:5])}{' …' * (len(missing) > 5)}")
-    away = ", ".join(sorted({_part(name) for name in e.listed} - {_part(name) for name in here}))
+    away = ", ".join(sorted({part_of(name) for name in e.listed} - {part_of(name) for name in here}))
     if not here:
         raise Unread("no file of the run is at hand")
     return f"{len(here)} of {len(e.listed)} files{f'; not at hand: {away}' if away else ''}"
@@ -264,7 +263,3 @@ def _ordered(e: Evidence) -> list[tuple[str, int | None]]:
 
 def _rescored(e: Evidence) -> bool:
     return any(parent.get("relation") == "rescore" for parent in e.record.parents)
-
-
-def _part(name: str) -> str:
-    return PurePosixPath(name).parts[0] if PurePosixPath(name).parts else ""

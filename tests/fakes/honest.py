@@ -51,10 +51,10 @@ class HonestHarness(TableHarness):
             keys = dict.fromkeys(choosing, "acc,none")
             pooled = {"metric": "acc", "filter": "none", "weight_by_size": True, "keys": keys}
             equal = {"metric": "task_score", "filter": "none", "weight_by_size": False, "keys": keys}
-            groups = [
-                GroupPin(name=name, parent=None, tasks=choosing, metrics=[spec], defined_by=by, benchmark="choose")
-                for name, spec, by in (("pooled", pooled, "harness"), ("equal", equal, "benchproof"))
-            ]
+            own = GroupPin(
+                name="equal", parent=None, tasks=choosing, metrics=[equal], defined_by="benchproof", benchmark="choose"
+            )
+            groups = [own.model_copy(update={"name": "pooled", "metrics": [pooled], "defined_by": "harness"}), own]
         targets = {mark.benchmark: mark.task for _, mark in reversed(pins)}
         targets |= {"choose": "pooled"} if groups else {}
         return TaskPins(
@@ -94,7 +94,9 @@ class HonestHarness(TableHarness):
             metrics=["pass@1"] if programs else ["acc"],
             filters=["base", "plus"] if programs else ["none"],
             higher_is_better={"pass@1" if programs else "acc": True},
-            config={"sandbox": self.sandbox} if programs else {"metric_list": [{"metric": "acc", "aggregation": "mean"}]},
+            config={"sandbox": self.sandbox}
+            if programs
+            else {"metric_list": [{"metric": "acc", "aggregation": "mean"}]},
             categories_sha256=kinds,
         )
         return asked.model_copy(
@@ -197,10 +199,10 @@ class HonestEngine(CountingEngine):
         return replace(found, context=found.context[:: self.width])
 
 
-def honest_run(out: Path, *, limit: int | None = None, sandbox: str = "auto", tasks: Sequence[str] = TASKS) -> tuple[Record, Path]:
+def honest_run(
+    out: Path, *, limit: int | None = None, sandbox: str = "auto", tasks: Sequence[str] = TASKS
+) -> tuple[Record, Path]:
     """A whole run over the tasks; `limit` is of `write`."""
     asked = [{"task": name} | ({"limit": limit} if limit and name == "write" else {}) for name in tasks]
     harness = HonestHarness(docs=5, sizes={"choose_b": 4}, sandbox=sandbox)
     return table_run(out, HonestEngine(), harness, spec=table_spec(*asked, sandbox=sandbox))
-
-
