@@ -18,6 +18,7 @@ from benchproof.errors import BenchproofError, DiskError
 from benchproof.observe.probes import Machine
 from benchproof.report.progress import Silent
 from benchproof.run import run
+from benchproof.schema.history import NEWEST_MINOR
 from benchproof.schema.observed import Probe
 from benchproof.schema.record import RECORD_SCHEMA
 from benchproof.schema.spec import RunSpec
@@ -65,8 +66,9 @@ class FewProbes(Machine):
 
 
 def version() -> str:
-    """`v1` of `benchproof/record/v1`."""
-    return RECORD_SCHEMA.rpartition("/")[2]
+    """`v1.2` of `benchproof/record/v1`, minor 2; its first is `v1`."""
+    major = RECORD_SCHEMA.rpartition("/")[2]
+    return f"{major}.{NEWEST_MINOR}" if NEWEST_MINOR else major
 
 
 def dump(golden: Path = GOLDEN) -> Path:

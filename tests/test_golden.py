@@ -9,7 +9,7 @@ import pytest
 
 from benchproof.schema.canonical import canonical, digest, sha256, strict_loads
 from benchproof.schema.plan import Plan
-from benchproof.schema.record import RECORD_SCHEMA, Record
+from benchproof.schema.record import Record
 from benchproof.schema.request import Generation, Request
 from benchproof.schema.response import Loglikelihood
 from benchproof.schema.spec import RunSpec
@@ -30,6 +30,16 @@ def folder(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture
 def record(folder: Path) -> Record:
     return Record.model_validate_json((folder / "record.json").read_bytes())
+
+
+def script() -> Any:
+    """scripts/golden.py as a module."""
+    loaded = importlib.util.spec_from_file_location("golden", SCRIPT)
+    assert loaded is not None
+    assert loaded.loader is not None
+    golden = importlib.util.module_from_spec(loaded)
+    loaded.loader.exec_module(golden)
+    return golden
 
 
 def requests_of(folder: Path, record: Record) -> list[Request]:
@@ -54,7 +64,7 @@ def settings(value: dict[str, Any]) -> Generation:
 
 
 def test_there_is_one_of_the_current_version() -> None:
-    assert RECORD_SCHEMA.rpartition("/")[2] in VERSIONS
+    assert script().version() in VERSIONS
 
 
 def test_the_record_reads_and_its_id_recomputes(folder: Path, record: Record) -> None:
@@ -131,11 +141,7 @@ def test_a_golden_run_is_small_and_of_nobodys_machine(folder: Path) -> None:
 
 
 def test_the_script_writes_the_current_version_and_no_other(tmp_path: Path) -> None:
-    loaded = importlib.util.spec_from_file_location("golden", SCRIPT)
-    assert loaded is not None
-    assert loaded.loader is not None
-    golden = importlib.util.module_from_spec(loaded)
-    loaded.loader.exec_module(golden)
+    golden = script()
     (tmp_path / "v0").mkdir()
     (tmp_path / "v0" / "record.json").write_bytes(b"old")
     (tmp_path / golden.version()).mkdir()

@@ -8,15 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from benchproof.build import Built
 from benchproof.errors import BadInput, MissingInput
 from benchproof.infer import Found, journal_header, missing_ops
-from benchproof.schema.canonical import sha256, strict_loads
 from benchproof.schema.plan import Plan
 from benchproof.schema.unknown import Unknown
-from benchproof.store.folder import JOURNAL, PLAN
+from benchproof.store.folder import JOURNAL, PLAN, read_plan
 from benchproof.store.journal import JournalFile, JournalWriter, attempt_name, journal_paths, merge, read_journal
 
 ELSEWHERE = Unknown(unknown="not_applicable", detail="the answers were given in another run, whose journals are named")
@@ -61,18 +58,12 @@ def _read(source: Path) -> tuple[Plan, list[JournalFile]]:
     path = source / PLAN
     if not path.is_file():
         raise MissingInput("no run to adopt from: plan.json is not there", where=str(source), do="give a run folder")
-    data = path.read_bytes()
-    try:
-        plan = Plan.model_validate(strict_loads(data, where=str(path)))
-    except ValidationError as error:
-        raise BadInput(
-            "its plan is of another version of benchproof", where=str(path), do="run again without --adopt"
-        ) from error
+    plan = read_plan(source)
     files = [read_journal(file) for file in journal_paths(source / JOURNAL)]
     files = [file for file in files if file.header]
     if not files:
         raise MissingInput("the run has no journal", where=str(source), do="run without --adopt")
-    strange = next((file for file in files if file.header.get("plan_id") != sha256(data)), None)
+    strange = next((file for file in files if file.header.get("plan_id") != plan.plan_id), None)
     if strange:
         raise BadInput("its journal is of another plan", where=str(strange.path), do="run without --adopt")
     return plan, files

@@ -91,6 +91,8 @@ def _rows(docs: list[Doc], encoded: dict[str, Encoded]) -> Iterator[dict[str, An
                 row["truncated"] = ids.truncated
             if ids.merged:
                 row["merged"] = True
+            if ids.no_bos:
+                row["no_bos"] = True
             requests.append(row)
         yield {
             "doc_id": doc.doc_id,

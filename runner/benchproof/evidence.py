@@ -19,7 +19,7 @@ from benchproof.schema.plan import Plan
 from benchproof.schema.record import FileDigest, Record
 from benchproof.schema.response import Response
 from benchproof.store.folder import JOURNAL
-from benchproof.store.journal import JournalFile, merge, read_journal
+from benchproof.store.journal import JournalFile, attempt_number, merge, read_journal
 from benchproof.store.rows import Part, part_path
 from benchproof.store.runs import record_bytes
 
@@ -175,7 +175,7 @@ class Evidence:
     @once
     def journals(self) -> dict[str, JournalFile]:
         """Every journal file that the record names, by its path."""
-        names = [name for name in self.listed if part_of(name) == JOURNAL]
+        names = sorted((name for name in self.listed if part_of(name) == JOURNAL), key=_attempt)
         if not names:
             raise Unread("the record names no journal of its own")
         found = {}
@@ -238,3 +238,7 @@ class Evidence:
         """Drops what was read of files: several records in a row need no more memory than the largest."""
         for name in ("asked", "marked", "answers", "journals"):
             vars(self).pop(f"_{name}", None)
+
+
+def _attempt(name: str) -> tuple[int, str]:
+    return attempt_number(Path(name)), name

@@ -65,7 +65,7 @@ def requests(folder: Path, pin: TaskAskPin, *, own_hash: bool) -> Asked:
 
     Raises MissingInput (3), VerificationFailed (1) for what is no row.
     """
-    found = Asked(counts=dict.fromkeys(("requests", "docs", "prompt_tokens", "truncated", "merged"), 0))
+    found = Asked(counts=dict.fromkeys(("requests", "docs", "prompt_tokens", "truncated", "merged", "no_bos"), 0))
     for number, (doc, encoded) in enumerate(read_docs(folder, pin.task)):
         if number == pin.n_docs:
             found.faults.setdefault("docs", f"{pin.task}: more docs than the plan's {pin.n_docs}")
@@ -121,6 +121,7 @@ def _count(counts: dict[str, int], encoded: Sequence[Encoded]) -> None:
         counts["prompt_tokens"] += item.n_tokens
         counts["truncated"] += item.truncated > 0
         counts["merged"] += item.merged
+        counts["no_bos"] += item.no_bos
 
 
 def samples(

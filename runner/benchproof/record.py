@@ -5,27 +5,29 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from benchproof.asked import asked
 from benchproof.build import Built
 from benchproof.resolve import Resolved
-from benchproof.schema.canonical import decimal, plain, sha256
+from benchproof.schema.canonical import decimal
+from benchproof.schema.history import NEWEST_MINOR
 from benchproof.schema.observed import Attempt, Phases
 from benchproof.schema.plan import Plan
-from benchproof.schema.record import Asked, FileDigest, Record, RunObserved, TaskIds, Tokens, UnknownAt
+from benchproof.schema.record import FileDigest, Record, RunObserved, TaskIds, Tokens, UnknownAt
 from benchproof.schema.response import Response
 from benchproof.schema.score import Warned
-from benchproof.schema.spec import RunSpec
+from benchproof.schema.spec import RunSpec, TaskAsk
 from benchproof.schema.unknown import Unknown, is_unknown
 from benchproof.score import Scores, cut_short, unanswered
 from benchproof.store.journal import answers_digest
 
 NOTHING_RUN = Unknown(unknown="not_applicable", detail="no generated program was run")
 NO_PUBLISHER = Unknown(unknown="not_applicable", detail="the spec names no publisher")
-REDACTED = {"unknown": "redacted", "detail": "a path on the machine of the run"}
 
 
 def assemble(
     spec: RunSpec,
     spec_bytes: bytes,
+    tasks: Sequence[TaskAsk],
     resolved: Resolved,
     built: Built,
     answers: dict[str, Response],
@@ -38,20 +40,22 @@ def assemble(
     version: str,
     ended: str,
     sandbox: dict[str, Any],
+    parents: Sequence[dict[str, str]] = (),
 ) -> Record:
-    """The whole record, its id filled in."""
+    """The whole record, its id filled in. parents: what it was made from, where its answers were given elsewhere."""
     plan = resolved.plan
     tokens = _tokens(built, answers)
     mixed_hardware = len({_hardware(attempt) for attempt in attempts}) > 1
     left_out = [*resolved.left_out, *scores.left_out]
     record = Record(
+        schema_minor=NEWEST_MINOR,
         plan_id=plan.plan_id,
         ask_id=plan.ask_id,
         created=ended,
         status=_status(spec, plan, left_out),
         benchproof=version,
         model_name=model_name,
-        asked=Asked(spec=_asked(spec), sha256=sha256(spec_bytes)),
+        asked=asked(spec, spec_bytes, tasks),
         effective=plan,
         ids=[
             TaskIds(
@@ -80,6 +84,7 @@ def assemble(
         unknowns=[],
         publisher=spec.publisher or NO_PUBLISHER,
         margin_points=decimal(spec.reproduce.margin_points),
+        parents=list(parents),
     )
     record = record.model_copy(update={"unknowns": list(_unknowns(record.body(), ""))})
     return record.with_id()
@@ -89,27 +94,6 @@ def _status(spec: RunSpec, plan: Plan, left_out: Sequence[Any]) -> Any:
     if spec.model.path == "smoke" or spec.suite == "smoke":
         return "smoke"
     return "limited" if plan.limited or left_out else "complete"
-
-
-def _asked(spec: RunSpec) -> dict[str, Any]:
-    """The spec as JSON; what names a place on the author's machine is redacted, and says so."""
-    value = plain(spec.model_dump(mode="json", exclude_none=True))
-    places = [(value["model"], "path"), (value["engine"], "journal")]
-    places += [(value["model"][part], "path") for part in ("adapter", "tokenizer") if part in value["model"]]
-    for holder, key in places:
-        if holder.get(key, "smoke") != "smoke":
-            holder[key] = REDACTED
-    suite = value["suite"]
-    if isinstance(suite, str) and ("/" in suite or suite.endswith((".yaml", ".yml"))):
-        value["suite"] = REDACTED
-    if isinstance(suite, dict):
-        for task in suite["tasks"]:
-            for key in ("task", "data"):
-                text = task.get(key, "")
-                if "/" in text and not text.startswith("smoke:"):
-                    task[key] = REDACTED
-        suite["include"] = [REDACTED if "/" in name else name for name in suite["include"]]
-    return dict(value)
 
 
 def _tokens(built: Built, answers: Mapping[str, Response]) -> list[Tokens]:

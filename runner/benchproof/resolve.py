@@ -48,17 +48,26 @@ def resolve(
             packages=engine.packages(),
             tasks=pins.asks,
         ),
-        mark=Mark(
-            harness=dict(harness.versions),
-            packages=dict(harness.packages),
-            tasks=pins.marks,
-            groups=pins.groups,
-            headlines=pins.headlines,
-            left_out=[pin for pin, _ in pins.left_out],
-        ),
+        mark=mark_of(harness, pins),
     )
-    left_out = [{"task": pin.task, "code": pin.code, "detail": detail} for pin, detail in pins.left_out]
-    return Resolved(plan, left_out, pins.notes)
+    return Resolved(plan, left_out_of(pins), pins.notes)
+
+
+def mark_of(harness: Harness, pins: TaskPins) -> Mark:
+    """The half of a plan that decides scores from responses."""
+    return Mark(
+        harness=dict(harness.versions),
+        packages=dict(harness.packages),
+        tasks=pins.marks,
+        groups=pins.groups,
+        headlines=pins.headlines,
+        left_out=[pin for pin, _ in pins.left_out],
+    )
+
+
+def left_out_of(pins: TaskPins) -> list[dict[str, str]]:
+    """Tasks that cannot be run, with their reasons, as a record has them."""
+    return [{"task": pin.task, "code": pin.code, "detail": detail} for pin, detail in pins.left_out]
 
 
 def _refuse_equal_names(pins: TaskPins) -> None:

@@ -48,11 +48,16 @@ class Watch:
         self.phases.append((name, self.now() - start))
 
 
-def dry_run(spec: RunSpec, tasks: Sequence[TaskAsk], world: World) -> tuple[resolve.Resolved, build.Built]:
-    """Everything pinned and every request built; no weights loaded, nothing written. Raises BenchproofError."""
-    resolved = resolve.resolve(
+def resolve_in(world: World, spec: RunSpec, tasks: Sequence[TaskAsk]) -> resolve.Resolved:
+    """The plan of a spec in this world; asked once of a world, whose harness then holds the tasks."""
+    return resolve.resolve(
         spec, tasks, engine=world.engine, harness=world.harness, source=world.source, progress=world.progress
     )
+
+
+def dry_run(spec: RunSpec, tasks: Sequence[TaskAsk], world: World) -> tuple[resolve.Resolved, build.Built]:
+    """Everything pinned and every request built; no weights loaded, nothing written. Raises BenchproofError."""
+    resolved = resolve_in(world, spec, tasks)
     return resolved, build.build(resolved.plan, harness=world.harness, engine=world.engine, progress=world.progress)
 
 
@@ -66,18 +71,18 @@ def run(
     name: str,
     new: bool = False,
     adopt_from: Path | None = None,
+    resolved: resolve.Resolved | None = None,
 ) -> tuple[Record, Path]:
     """One run, or the rest of an interrupted one; returns its record and its folder.
 
     out: the run folder; None: results/<name>-<first 12 of the plan id>. new: take the next free folder.
     adopt_from: a run folder whose answers are taken over where it measured the same.
+    resolved: what `resolve` gave for this very spec in this world, if somebody had to look at the plan first.
     Raises BenchproofError; what was acknowledged stays in the folder, and the same command goes on there.
     """
     watch = Watch(world.now)
     with watch.time("resolve"):
-        resolved = resolve.resolve(
-            spec, tasks, engine=world.engine, harness=world.harness, source=world.source, progress=world.progress
-        )
+        resolved = resolved or resolve_in(world, spec, tasks)
     plan = resolved.plan
     folder = out or Path("results") / f"{name}-{plan.plan_id[:12]}"
     folder = folders.next_free(folder) if new else folder
@@ -109,6 +114,7 @@ def run(
         done = record.assemble(
             spec,
             spec_bytes,
+            tasks,
             resolved,
             built,
             answers,

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 from benchproof import __version__
 from benchproof.errors import MachineError
 from benchproof.ports import Engine, Harness, ModelFiles, Progress, Source
+from benchproof.rescore import Marking
 from benchproof.run import World, run
 from benchproof.schema.record import Record
 from benchproof.schema.spec import RunSpec
@@ -31,13 +32,7 @@ def make_world(
 
     Raises MachineError if the extra that holds the adapters is not installed.
     """
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise MachineError(
-            f"{', '.join(missing)} not installed: this command runs models",
-            where=f"engine.name: {spec.engine.name}",
-            do='pip install "benchproof[hf]"',
-        )
+    _needs(NEEDED, "this command runs models")
     quiet_libraries()
     from benchproof.engines.weights import needs_chat_template, weight_files
     from benchproof.observe.probes import Machine
@@ -65,6 +60,25 @@ def make_world(
         now=time.monotonic,
         wall=lambda: datetime.now(UTC),
     )
+
+
+def make_marking(spec: RunSpec, progress: Progress, pinned: Mapping[str, str]) -> Marking:
+    """What marks a run again: harnesses and data at their commits, no engine. Raises MachineError."""
+    _needs(("lm_eval", "datasets"), "this command marks answers by the harness")
+    quiet_libraries()
+    from benchproof.sources.hub import HubSource
+
+    with progress.phase("importing lm-eval"):
+        harness = make_harness(spec, progress)
+    return Marking(harness, HubSource(pinned), progress, __version__, lambda: datetime.now(UTC))
+
+
+def _needs(packages: Sequence[str], why: str) -> None:
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        raise MachineError(
+            f"{', '.join(missing)} not installed: {why}", where="environment", do='pip install "benchproof[hf]"'
+        )
 
 
 def make_harness(spec: RunSpec, progress: Progress) -> Harness:

@@ -23,6 +23,7 @@ class TableHarness:
     marking: Callable[[str], None] = lambda task: None  # called before a task is marked: may raise
     versions: Mapping[str, str] = field(default_factory=lambda: {"table": "1"})
     packages: Mapping[str, str] = field(default_factory=dict)
+    limits: dict[str, int] = field(default_factory=dict)  # as they were asked
 
     def observed(self) -> dict[str, Any]:
         return {}
@@ -32,6 +33,7 @@ class TableHarness:
 
     def load(self, tasks: Sequence[TaskAsk], asking: Asking, source: Source, progress: Progress) -> TaskPins:
         names = [ask.task for ask in tasks]
+        self.limits = {ask.task: ask.limit for ask in tasks if ask.limit is not None}
         return TaskPins(
             asks=[
                 a_task_pin(
@@ -52,6 +54,7 @@ class TableHarness:
         )
 
     def build(self, task: str, render: Render | None) -> list[Doc]:
+        docs = min(self.docs, self.limits.get(task, self.docs))
         if task.startswith("write"):
             return [
                 Doc(
@@ -63,9 +66,9 @@ class TableHarness:
                     None,
                     (a_generation(task, i, 0, f"{i}?", GREEDY),),
                 )
-                for i in range(self.docs)
+                for i in range(docs)
             ]
-        return some_docs(task, self.docs)
+        return some_docs(task, docs)
 
     def score(self, task: str, docs: Sequence[Doc], answers: Mapping[str, Response]) -> Iterator[Sample]:
         self.marking(task)

@@ -34,14 +34,16 @@ def show(
 
     Also what it ran on, what to be warned of, and what is unknown.
     """
+    from benchproof.floor import floors_beside
     from benchproof.report.details import show_record
     from benchproof.store.runs import load_record
 
-    found, _ = load_record(record)
+    found, file = load_record(record)
     if as_json:
         print_json(found.model_dump(mode="json", by_alias=True))
-    else:
-        show_record(found)
+        return
+    floor = next((floor for floor in floors_beside(file.parent) if floor.holds_for(found)), None)
+    show_record(found, floor.shifts if floor else {})
 
 
 def list_runs(

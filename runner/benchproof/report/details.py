@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from benchproof.report.tables import by_key, show_results
+from benchproof.report.tables import NO_SHIFTS, Shifts, by_key, show_results
 from benchproof.report.text import count, out, short, size, table
 from benchproof.schema.canonical import digest
 from benchproof.schema.execution import SandboxProbe
@@ -16,9 +16,11 @@ FEW_PATHS = 4  # of equal unknowns; all of them are in --json
 FEW_TASKS = 24  # more tasks than these have their ids in --json only
 
 
-def show_record(record: Record) -> None:
-    """The whole record for a person."""
-    show_results(record)
+def show_record(record: Record, shifts: Shifts = NO_SHIFTS) -> None:
+    """The whole record for a person. shifts: how far its scores move by themselves, where that was measured."""
+    show_results(record, shifts)
+    if shifts:
+        out("\n± sampling: over other docs; ± numeric: the farthest a score moved in other batches, on this hardware")
     _pins(record)
     _ids(record)
     _engine(record)

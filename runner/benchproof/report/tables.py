@@ -1,7 +1,7 @@
 """A record's scores as text: the headline of each benchmark, then everything under it, each marked where partial."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,10 @@ from benchproof.schema.score import Result
 from benchproof.schema.unknown import Unknown
 
 FEW_CATEGORIES = 8  # more are told by their lowest and highest
+Shifts = Mapping[
+    tuple[str, str, str], float
+]  # task, metric, filter -> how far the score moved by itself, where measured
+NO_SHIFTS: Shifts = {}
 
 STATUS = {
     "complete": "",
@@ -20,13 +24,15 @@ STATUS = {
 }
 
 
-def value_text(result: Result) -> str:
-    """`0.725 ± 0.041`, on the harness's own scale; without an error where none is known."""
+def value_text(result: Result, shifts: Shifts = NO_SHIFTS) -> str:
+    """`0.725 ± 0.041`, on the harness's own scale; with the numeric error bar too, where noise was measured."""
     value, error = float(result.value), result.stderr_value
     digits = 3 if abs(value) <= 1 else 2
-    if error is None:
-        return f"{value:.{digits}f}"
-    return f"{value:.{digits}f} ± {error:.{digits}f}"
+    shift = None if result.level == "category" else shifts.get((result.task, result.metric, result.filter))
+    sampling = "" if error is None else f" ± {error:.{digits}f}"
+    if shift is None:
+        return f"{value:.{digits}f}{sampling}"
+    return f"{value:.{digits}f}{sampling and f'{sampling} sampling'} ± {shift:.{digits + 1}f} numeric"
 
 
 def mark(record: Record, result: Result) -> str:
@@ -45,9 +51,9 @@ def mark(record: Record, result: Result) -> str:
     return f" ({', '.join(words)})" if words else ""
 
 
-def score_text(record: Record, result: Result) -> str:
-    """Value, error and mark: the only form in which a score is shown."""
-    return value_text(result) + mark(record, result)
+def score_text(record: Record, result: Result, shifts: Shifts = NO_SHIFTS) -> str:
+    """Value, errors and mark: the only form in which a score is shown."""
+    return value_text(result, shifts) + mark(record, result)
 
 
 def headlines(record: Record) -> list[tuple[Headline, Result | None]]:
@@ -103,15 +109,15 @@ def show_scores(record: Record) -> None:
         out(f"{len(serious)} {_plural('warning', len(serious))}: see `benchproof show`")
 
 
-def show_results(record: Record) -> None:
+def show_results(record: Record, shifts: Shifts = NO_SHIFTS) -> None:
     """Everything: one block for each benchmark."""
     _status(record)
     for headline, result in headlines(record):
         out("")
-        text = "could not be scored" if result is None else score_text(record, result)
+        text = "could not be scored" if result is None else score_text(record, result, shifts)
         out(f"{headline.benchmark}   {text}   {_about(result)}".rstrip(), bold=True)
         out(f"  this number because: {headline.reason}")
-        rows(_Block(record, headline.benchmark, result).rows())
+        rows(_Block(record, headline.benchmark, result, shifts).rows())
 
 
 @dataclass
@@ -121,6 +127,7 @@ class _Block:
     record: Record
     benchmark: str
     headline: Result | None
+    shifts: Shifts
 
     def rows(self) -> list[Row]:
         groups = [group for group in self.record.effective.mark.groups if group.benchmark == self.benchmark]
@@ -144,7 +151,7 @@ class _Block:
     def _group(self, group: GroupPin, groups: Sequence[GroupPin], depth: int) -> Iterator[Row]:
         for result in self._of("group"):
             if result.task == group.name:
-                yield _row(self.record, result, depth, headline=result is self.headline)
+                yield self._row(result, depth)
         children = [child for child in groups if child.parent == group.name]
         for child in children:
             yield from self._group(child, groups, depth + 1)
@@ -156,10 +163,14 @@ class _Block:
     def _task(self, task: str, depth: int) -> Iterator[Row]:
         results = [r for r in self._of("task") if r.task == task]
         for result in results:
-            yield _row(self.record, result, depth, headline=result is self.headline)
+            yield self._row(result, depth)
         if results:
             key = results[0].key  # one metric's categories; the record has those of the others
             yield from self._categories([r for r in self._of("category") if r.task == task and r.key == key], depth + 1)
+
+    def _row(self, result: Result, depth: int) -> Row:
+        text = score_text(self.record, result, self.shifts)
+        return Row("  " * depth + result.task, text, _about(result, with_task=False), result is self.headline)
 
     def _categories(self, results: Sequence[Result], depth: int) -> Iterator[Row]:
         if len(results) <= FEW_CATEGORIES:
@@ -172,9 +183,9 @@ class _Block:
             yield _row(self.record, result, depth, name=f"{word}: {result.category}")
 
 
-def _row(record: Record, result: Result, depth: int, *, headline: bool = False, name: str = "") -> Row:
+def _row(record: Record, result: Result, depth: int, *, name: str = "") -> Row:
     note = _about(result, with_task=False)
-    return Row("  " * depth + (name or result.task), score_text(record, result), note, headline)
+    return Row("  " * depth + (name or result.task), score_text(record, result), note)
 
 
 def _about(result: Result | None, *, with_task: bool = True) -> str:

@@ -1,6 +1,8 @@
 """Every version of the record, newest first, and their reader. A released version is read for ever.
 
-    benchproof/record/v1    the first
+    benchproof/record/v1
+        minor 1    asked.tasks: the suite written out; parents name what a rescored record was made from
+        minor 0    the first
 
 A minor version (`schema_minor`) adds fields with defaults; a major one changes meaning.
 """
@@ -16,7 +18,7 @@ from benchproof.schema.record import RECORD_SCHEMA, Record
 
 VERSION = re.compile(r"benchproof/record/v(\d+)")
 NEWEST = 1
-NEWEST_MINOR = 0
+NEWEST_MINOR = 1
 AGAIN = "take the file from its source again"
 
 

@@ -224,6 +224,15 @@ class Plan(Pinned):
         return {pin.task: pin for pin in self.mark.tasks}[task]
 
     @property
+    def commits(self) -> dict[str, str]:
+        """Repository -> commit, of everything that was taken from the Hub."""
+        model = self.ask.model
+        places = [(model.repo, model.commit)]
+        places += [(repo, commit) for repo, _, commit in (origin.partition("@") for origin in model.origins.values())]
+        places += [(task.dataset.repo, task.dataset.commit) for task in self.ask.tasks]
+        return {repo: commit for repo, commit in places if repo and commit}
+
+    @property
     def limited(self) -> bool:
         """True if any task is asked only in part: no score of this plan is a full score."""
         return any(task.limit is not None and task.n_docs < task.dataset.n_docs for task in self.ask.tasks)

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from benchproof.schema.canonical import canonical, digest
 from benchproof.schema.observed import Attempt, Phases
@@ -32,10 +32,20 @@ class TaskIds(Pinned):
 
 
 class Asked(Pinned):
-    """The spec. Local paths are redacted; `sha256` is of the file as it was, byte for byte."""
+    """The spec. Local paths are redacted; `sha256` is of the file as it was, byte for byte.
+
+    tasks: the suite written out, so that a record can be asked again when the suite's file is another; since minor 1.
+    """
 
     spec: dict[str, Any]
     sha256: str
+    tasks: list[dict[str, Any]] | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_it_was_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A record of minor 0 has no `tasks`, and its bytes are its id."""
+        value: dict[str, Any] = handler(self)
+        return value if self.tasks is not None else {key: item for key, item in value.items() if key != "tasks"}
 
 
 class Tokens(Pinned):
@@ -82,7 +92,7 @@ class Record(Pinned):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
 
     schema_: Literal["benchproof/record/v1"] = Field(default=RECORD_SCHEMA, alias="schema")
-    schema_minor: int = 0
+    schema_minor: int = 0  # of the one that was read; `record.assemble` writes the newest
     record_id: str = ""
     plan_id: str
     ask_id: str

@@ -3,8 +3,11 @@
 import re
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from benchproof.errors import BadInput
 from benchproof.schema.canonical import sha256, strict_loads
+from benchproof.schema.plan import Plan
 from benchproof.store.files import disk_errors, write_once
 
 TEMPORARY = re.compile(r"\..+\.\d+\.tmp")  # of a write_once that was killed
@@ -81,11 +84,18 @@ def pinned_commits(folder: Path | None, spec: bytes) -> dict[str, str]:
         return {}
     if (folder / SPEC).read_bytes() != spec:
         return {}
-    ask = strict_loads((folder / PLAN).read_bytes(), where=str(folder / PLAN))["ask"]
-    places = [(ask["model"]["repo"], ask["model"]["commit"])]
-    places += [tuple(origin.split("@", 1)) for origin in ask["model"]["origins"].values()]
-    places += [(task["dataset"]["repo"], task["dataset"]["commit"]) for task in ask["tasks"]]
-    return {repo: commit for repo, commit in places if repo and commit}
+    return read_plan(folder).commits
+
+
+def read_plan(folder: Path) -> Plan:
+    """The plan of a run folder. Raises VerificationFailed (1), or BadInput (2) for one of another version."""
+    path = folder / PLAN
+    try:
+        return Plan.model_validate(strict_loads(path.read_bytes(), where=str(path)))
+    except ValidationError as error:
+        raise BadInput(
+            "the plan there is of another version of benchproof", where=str(path), do="use that version, or run anew"
+        ) from error
 
 
 def _refuse_strangers(folder: Path) -> None:

@@ -106,7 +106,8 @@ def _asked(
         hash=_a(str, item["hash"]),
     )
     continuation = tuple(_a(list, item["continuation_ids"])) if generation is None else ()
-    return request, Encoded(ids, continuation, _a(int, item.get("truncated", 0)), _a(bool, item.get("merged", False)))
+    flags = _a(bool, item.get("merged", False)), _a(bool, item.get("no_bos", False))
+    return request, Encoded(ids, continuation, _a(int, item.get("truncated", 0)), *flags)
 
 
 def _a(kind: type[T], value: Any) -> T:

@@ -1,0 +1,287 @@
+"""`benchproof rescore`, `reproduce`, `audit` and `noise`: a record is checked by computing again."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from benchproof.cli.options import AsJson, Device, print_json
+
+if TYPE_CHECKING:
+    from benchproof.ladder import Side
+    from benchproof.ports import Progress
+    from benchproof.run import World
+    from benchproof.schema.spec import RunSpec
+    from benchproof.schema.verdict import Verdict
+
+RecordPath = Annotated[Path, typer.Argument(metavar="RECORD|RUN_DIR", help="A record.json, or its run folder.")]
+Model = Annotated[
+    str | None, typer.Option("--model", metavar="PATH", help="Where the model lies here, if it is not on the Hub.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="Where what is computed goes.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command(
+        epilog="\b\nExample:\n  benchproof rescore results/mine\n  benchproof rescore results/mine --out results/anew",
+    )(rescore)
+    app.command(
+        epilog="\b\nExample:\n  benchproof reproduce results/mine\n"
+        "  benchproof reproduce record.json --margin 0.5 --device cuda:0",
+    )(reproduce)
+    app.command(
+        epilog="\b\nExample:\n  benchproof audit results/mine --samples 300 --nonce $(openssl rand -hex 16)",
+    )(audit)
+    app.command(
+        epilog="\b\nExample:\n  benchproof noise my.yaml --docs 100\n  benchproof noise results/mine",
+    )(noise)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A record that verifies, the sha256 of its file, and the spec that asks it again."""
+
+    side: "Side"
+    sha256: str
+    spec: "RunSpec"
+
+
+def rescore(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run folder, with its journal.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Write the new marks as a run folder of their own."),
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Mark a run's answers again, and compare row by row.
+
+    Proof level 1: needs the data sets, and no model. Exit 0: equal; 1: rows or scores differ; 7: another harness.
+    """
+    from benchproof.asked import spec_of
+    from benchproof.errors import MissingInput
+    from benchproof.rescore import rescore as score_again
+    from benchproof.spec import read_spec, resolve_suite
+    from benchproof.store.folder import PLAN, RECORD, SPEC, read_plan
+    from benchproof.wire import make_marking
+
+    if not (run_dir / PLAN).is_file():
+        raise MissingInput("no run there: plan.json is missing", where=str(run_dir), do="give a run folder")
+    there, spec, commits = None, None, read_plan(run_dir).commits
+    if (run_dir / RECORD).exists():
+        checked = _checked(run_dir, None)
+        there, spec = (checked.side.record, checked.sha256), spec_of(checked.side.record, run_dir)
+    else:
+        spec, _ = read_spec(run_dir / SPEC)
+    progress = _progress(quiet)
+    marking = make_marking(spec, progress, commits)
+    with _stoppable(out):
+        found = score_again(run_dir, there, spec, resolve_suite(spec.suite), marking, out)
+    _tell(found.verdict, as_json, {"record": None if found.record is None else found.record.record_id})
+    if found.record is not None and not as_json:
+        typer.echo(f"record: {out}/{RECORD}")
+
+
+def reproduce(
+    record: RecordPath,
+    out: Out = None,
+    margin: Annotated[
+        float | None,
+        typer.Option("--margin", metavar="POINTS", min=0, help="A stricter margin than the record's, declared now."),
+    ] = None,
+    noise: Annotated[
+        Path | None,
+        typer.Option("--noise", metavar="VERDICT", help="A noise measurement of this engine and kind of hardware."),
+    ] = None,
+    plan_only: Annotated[bool, typer.Option("--plan-only", help="Print the spec that would be run, and stop.")] = False,
+    model: Model = None,
+    device: Device = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a record again from itself alone, and judge it.
+
+    Proof level 3. Exit 0: bitwise, same answers or statistically consistent; 1: not reproduced; 7: inconclusive or not
+    comparable.
+    """
+    from benchproof.cli.respec import spec_yaml
+    from benchproof.floor import floors_beside, read_floor
+    from benchproof.reproduce import reproduce as run_again
+    from benchproof.spec import resolve_suite
+
+    checked = _checked(record, model)
+    spec, declared = _with_margin(checked, margin)
+    text = spec_yaml(spec, [f"What record {checked.side.record.record_id} was made from, at its commits."])
+    if plan_only:
+        typer.echo(text, nl=False)
+        return
+    out = out or Path("results") / f"reproduce-{checked.side.record.record_id[:12]}"
+    floors = [*([read_floor(noise)] if noise else []), *floors_beside(checked.side.folder)]
+    world = _world(spec, device, _progress(quiet), checked.side.record.effective.commits)
+    with _stoppable(out):
+        verdict, _ = run_again(
+            checked.side,
+            checked.sha256,
+            spec,
+            text.encode(),
+            resolve_suite(spec.suite),
+            world,
+            out=out,
+            margin=declared,
+            floors=floors,
+        )
+    _tell(verdict, as_json, {"folder": str(out)})
+
+
+def audit(
+    record: RecordPath,
+    nonce: Annotated[str, typer.Option("--nonce", metavar="HEX", help="At least 16 bytes of your own, in hex.")],
+    samples: Annotated[int | None, typer.Option("--samples", help="This many requests, each asked alone.")] = None,
+    ops: Annotated[int | None, typer.Option("--ops", help="This many whole batches, compared bit for bit.")] = None,
+    out: Out = None,
+    model: Model = None,
+    device: Device = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Ask some answers of a record again, chosen by your nonce.
+
+    Proof level 2. The price is told first. Exit 0: held; 1: more answers differ than numerics explain.
+    """
+    from benchproof.audit import audit as ask_again
+    from benchproof.audit import challenge
+    from benchproof.spec import resolve_suite
+
+    asked = challenge(samples, ops, nonce)
+    checked = _checked(record, model)
+    name = f"audit-{checked.side.record.record_id[:12]}-{nonce[:8]}"
+    out = out or Path("results") / name
+    world = _world(checked.spec, device, _progress(quiet), checked.side.record.effective.commits)
+    with _stoppable(None):
+        verdict = ask_again(
+            checked.side, checked.sha256, checked.spec, resolve_suite(checked.spec.suite), world, asked, out=out
+        )
+    _tell(verdict, as_json, {"folder": str(out)})
+
+
+def noise(
+    spec: Annotated[
+        str, typer.Argument(metavar="SPEC|RUN_DIR", help="A .yaml spec, or the folder of a run: its noise lands there.")
+    ],
+    docs: Annotated[int, typer.Option("--docs", min=1, help="The first docs of each task.")] = 50,
+    out: Out = None,
+    model: Model = None,
+    device: Device = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure how far scores move by themselves, here.
+
+    The same docs under other batches, kernels and dtypes. `reproduce` and `show` use what is measured of a run.
+    """
+    from benchproof.cli.measure import read_question
+    from benchproof.floor import VERDICTS
+    from benchproof.noise import noise as measure
+    from benchproof.spec import resolve_suite
+    from benchproof.store.files import disk_errors, write_once
+    from benchproof.store.folder import RECORD
+
+    run_dir = Path(spec) if (Path(spec) / RECORD).is_file() else None
+    if run_dir is None:
+        question = read_question(spec, None)
+        asked, tasks, name, commits = question.spec, question.tasks, question.name, {}
+    else:
+        checked = _checked(run_dir, model)
+        record = checked.side.record
+        asked, commits, name = checked.spec, record.effective.commits, record.record_id[:12]
+        tasks = resolve_suite(asked.suite)
+    progress = _progress(quiet)
+    out = out or Path("results") / f"noise-{name}"
+    with _stoppable(out):
+        verdict = measure(asked, tasks, lambda each: _world(each, device, progress, commits), docs=docs, out=out)
+    if run_dir is not None:
+        target = run_dir / VERDICTS / f"noise-{verdict.verdict_id[:12]}.json"
+        with disk_errors(target):
+            target.parent.mkdir(exist_ok=True)
+        write_once(target, verdict.to_bytes())
+    _tell(verdict, as_json, {"folder": str(out)})
+
+
+def _checked(path: Path, model: str | None) -> Checked:
+    """A record as far as its own files tell. Raises VerificationFailed (1) for one that does not verify."""
+    from benchproof.asked import spec_of
+    from benchproof.ladder import Side
+    from benchproof.store.files import file_sha256
+    from benchproof.store.runs import load_record
+
+    record, file = load_record(path)
+    return Checked(Side(record, file.parent), file_sha256(file), spec_of(record, file.parent, model=model))
+
+
+def _with_margin(checked: Checked, given: float | None) -> "tuple[RunSpec, Any]":
+    """The spec with the margin that counts, and who declared it. Raises BadInput for one that is wider."""
+    from benchproof.errors import BadInput
+    from benchproof.verdict import Margin
+
+    stated = float(checked.side.record.margin_points)
+    if given is None:
+        return checked.spec, Margin(stated, "record")
+    if not 0 < given <= stated:
+        raise BadInput(
+            f"a margin of {given:g} points: the record declared {stated:g}, and only a stricter one may replace it",
+            where="--margin",
+            do=f"give more than 0 and at most {stated:g}",
+        )
+    strict = checked.spec.reproduce.model_copy(update={"margin_points": given})
+    return checked.spec.model_copy(update={"reproduce": strict}), Margin(given, "verifier")
+
+
+def _progress(quiet: bool) -> "Progress":
+    from benchproof.report.progress import for_terminal
+    from benchproof.store import log
+
+    log.wait()
+    return for_terminal(quiet)
+
+
+def _world(spec: "RunSpec", device: str | None, progress: "Progress", commits: dict[str, str]) -> "World":
+    from benchproof.wire import make_world
+
+    return make_world(spec, device=device, progress=progress, pinned=commits)
+
+
+@contextmanager
+def _stoppable(out: Path | None) -> Iterator[None]:
+    """Signals end it within ten seconds; the same command goes on where there is a folder to go on in."""
+    from benchproof.cli.signals import stoppable
+    from benchproof.errors import Interrupted
+
+    try:
+        with stoppable():
+            yield
+    except KeyboardInterrupt as error:
+        raise Interrupted(
+            "interrupted; every answer that was acknowledged is on disk" if out else "interrupted",
+            where=str(out or ""),
+            do="run the same command again",
+        ) from error
+
+
+def _tell(verdict: "Verdict | None", as_json: bool, more: dict[str, Any]) -> None:
+    """Shows a verdict, and ends with its exit code."""
+    from benchproof.report.verdicts import show_verdict
+
+    if verdict is None:
+        return
+    if as_json:
+        print_json(verdict.model_dump(mode="json", by_alias=True) | more)
+    else:
+        show_verdict(verdict)
+    if verdict.exit_code:
+        raise typer.Exit(verdict.exit_code)
