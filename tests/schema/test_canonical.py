@@ -70,6 +70,11 @@ def test_every_sign_is_escaped_as_the_library_does(text: str) -> None:
     assert canonical([text]) == rfc8785.dumps([text])
 
 
+def test_keys_beyond_ascii_are_sorted_as_the_library_does() -> None:
+    value = {"\ufb33": 1, "\U0001f600": 2}  # by code point the other way round
+    assert canonical(value) == rfc8785.dumps(value) == '{"\U0001f600":2,"\ufb33":1}'.encode()
+
+
 @given(st.dictionaries(st.text(max_size=3), st.integers(0, 9), max_size=6))
 def test_the_order_of_keys_moves_nothing(value: dict[str, int]) -> None:
     assert canonical(value) == canonical(dict(reversed(value.items())))

@@ -23,7 +23,7 @@ class Row:
     name: str
     check: str
     forge: Callable[[Path], Any]
-    base: Literal["golden", "honest", "unprotected"] = "golden"
+    base: Literal["golden", "newest", "honest", "unprotected"] = "golden"
     besides: frozenset[str] = field(default_factory=frozenset)
     code: int = 1
 
@@ -126,7 +126,43 @@ def _other_packages(value: forge.Json) -> None:
     value["plan_id"] = digest(value["effective"])
 
 
+def _other_parent(value: forge.Json) -> None:
+    value["parents"] = [{"relation": "rescore", "plan_id": value["plan_id"], "journal_heads": "ab" * 32}]
+
+
+def _no_bos(value: forge.Json) -> None:
+    value["observed"]["tokens"][0]["no_bos"] = 1
+    warned = {"code": "no_bos", "severity": "warn", "where": MMLU, "message": "no BOS", "count": 1, "total": 12}
+    value["warnings"].append(warned)
+
+
+def _late_start(value: forge.Json) -> None:
+    value["created"] = "2099-01-02T00:00:00Z"
+    value["observed"]["started"] = "2099-01-01T00:00:00Z"
+
+
 TABLE = (
+    Row("33: finished before it started, recorded after both", "times", in_record(_late_start)),
+    Row(
+        "more merged prompts than are warned of",
+        "warnings",
+        in_record(lambda v: v["observed"]["tokens"][0].update(merged=1)),
+        besides=besides("tokens"),
+    ),
+    Row(
+        "docs are asked in another order",
+        "docs",
+        in_rows("requests", GSM, lambda rows: rows.reverse()),
+        besides=besides("row-requests"),
+    ),
+    Row(
+        "a file of the same size",
+        "files",
+        in_bytes(lambda b: b.replace(b"#", b";", 1), "spec.yaml", redo=False),
+        besides=besides("spec-file"),
+    ),
+    Row("rescored from another journal", "journal-heads", in_record(_other_parent), "newest"),
+    Row("a missing BOS that no request has", "tokens", in_record(_no_bos), "newest"),
     Row(
         "9: an aggregate is 0.001 better",
         "aggregates",

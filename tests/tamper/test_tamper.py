@@ -19,6 +19,7 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("bases")
     return {
         "golden": GOLDEN,
+        "newest": max(path for path in GOLDEN.parent.iterdir() if path.is_dir()),
         "honest": honest_run(folder / "honest")[1],
         "unprotected": honest_run(folder / "unprotected", sandbox="none")[1],
     }
