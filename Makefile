@@ -65,8 +65,9 @@ golden: setup ## rewrite generated files (docs/schemas, tests/golden of this sch
 	$(BIN)/python scripts/golden.py
 	git --no-pager diff --stat -- docs/schemas tests/golden
 
-bench: setup ## speed: start-up, and building MMLU's requests (with the data of a folder `shared` beside the checkout)
+bench: setup ## speed: start-up, verifying a record, building MMLU's requests (with the data of a folder `shared`)
 	$(BIN)/python benchmarks/startup.py
+	PYTHONPATH=tests $(BIN)/python benchmarks/verifying.py
 	PYTHONPATH=tests $(BIN)/python benchmarks/building.py
 
 campaign-equality: setup ## slow, not in check: equality with the harness's own path, and other tests marked `campaign`

@@ -21,6 +21,7 @@ READERS = (
     "benchproof.schema.history",
     "benchproof.store.journal",
     "benchproof.spec",
+    "benchproof.verify",
     "benchproof.run",
     "benchproof.wire",
     "benchproof.report.progress",

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -10,8 +11,9 @@ import yaml
 from benchproof.schema.spec import RunSpec
 from benchproof.schema.verdict import Verdict
 from benchproof.spec import parse
+from benchproof.store.files import file_sha256
 from cli.call import in_process
-from fakes.checks import rewrite_record
+from fakes.checks import rewrite_record, rewrite_rows
 from fakes.smoke import copy_model, run_small, small, two, write_spec
 
 Capture = pytest.CaptureFixture[str]
@@ -85,8 +87,35 @@ def test_reproduce_of_a_record_alone_needs_its_file_only(copied: Path, capsys: C
     assert json.loads(called.out)["outcome"] == "bitwise"
 
 
-def test_reproduce_of_edited_scores_exits_with_1(copied: Path, capsys: Capture) -> None:
+def test_a_record_that_does_not_verify_is_not_computed_again(copied: Path, capsys: Capture) -> None:
     boast(copied)
+    for words in (("reproduce",), ("audit", "--samples", "5", "--nonce", NONCE), ("noise",)):
+        in_process(capsys, words[0], str(copied), *words[1:], "-q").refused(1, "does not verify", "aggregates")
+    assert not Path("results").exists()
+
+
+def test_forged_rows_that_verify_are_not_reproduced(copied: Path, capsys: Capture) -> None:
+    """A mark flipped, and everything redone that follows from it: level 0 cannot see it."""
+    task = "mini_mmlu_kitchen_science"
+
+    def flip(rows: list[Any]) -> list[Any]:
+        for row in rows:
+            row["metrics"]["none"]["acc"] = 1 - row["metrics"]["none"]["acc"]
+        return rows
+
+    rewrite_rows(copied, "samples", task, flip)
+
+    def redo(value: dict[str, Any]) -> None:
+        for result in value["results"]:
+            if "mmlu" in result["task"]:
+                result["value"] = repr(1 - float(result["value"]))
+        path = copied / "samples" / f"{task}.jsonl.zst"
+        entry = next(f for f in value["files"] if f["path"].startswith("samples/mini_mmlu"))
+        entry |= {"sha256": file_sha256(path), "size": path.stat().st_size}
+
+    rewrite_record(copied, redo)
+    assert in_process(capsys, "verify", str(copied)).code == 0
+    assert in_process(capsys, "rescore", str(copied), "-q").code == 1
     called = in_process(capsys, "reproduce", str(copied), "-q", "--device", "cpu")
     assert called.code == 1
     assert "NOT REPRODUCED" in called.out

@@ -7,7 +7,8 @@ import struct
 from typing import Any
 
 import pytest
-from hypothesis import given
+import rfc8785
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchproof.errors import VerificationFailed
@@ -33,6 +34,45 @@ SAFE = st.recursive(
 @given(SAFE)
 def test_canonical_bytes_read_back_to_the_value(value: Any) -> None:
     assert strict_loads(canonical(value), where="x") == value
+
+
+ANY = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**54), 2**54)
+    | st.floats()
+    | st.text(st.characters(codec=None), max_size=8)
+    | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.lists(st.integers(-(2**53), 2**53), max_size=4)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.text(st.characters(codec=None), max_size=3), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=500)
+@given(ANY)
+def test_the_fast_way_writes_and_refuses_what_the_library_does(value: Any) -> None:
+    try:
+        expected = rfc8785.dumps(value)
+    except ValueError as error:
+        with pytest.raises(type(error)):
+            canonical(value)
+    else:
+        assert canonical(value) == expected
+
+
+@pytest.mark.parametrize("text", ["".join(map(chr, range(0xD800))), "".join(map(chr, range(0xE000, 0x11000)))])
+def test_every_sign_is_escaped_as_the_library_does(text: str) -> None:
+    assert canonical([text]) == rfc8785.dumps([text])
+
+
+def test_keys_beyond_ascii_are_sorted_as_the_library_does() -> None:
+    value = {"\ufb33": 1, "\U0001f600": 2}  # by code point the other way round
+    assert canonical(value) == rfc8785.dumps(value) == '{"\U0001f600":2,"\ufb33":1}'.encode()
 
 
 @given(st.dictionaries(st.text(max_size=3), st.integers(0, 9), max_size=6))
@@ -116,7 +156,8 @@ def test_texts_that_are_no_unicode_have_a_hash_too() -> None:
         (b'{"a":"\xff"}', "utf-8"),
         (b'["\\ud800"]', "surrogates"),
         (b"{", "Expecting"),
-        (b"[" * 100_000, "recursion"),
+        (b"[" * 100_000, "nested deeper than 64"),
+        (b"[" * 65 + b"]" * 65, "nested deeper than 64"),
         (b"", "Expecting"),
     ],
 )

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchproof.errors import BadInput, BenchproofError, DiskError, MissingInput
+from benchproof.errors import BadInput, BenchproofError, DiskError, MissingInput, VerificationFailed
 from benchproof.schema.canonical import sha256
+from benchproof.store import files
 from benchproof.store.files import (
     describe,
     disk_error,
@@ -238,3 +239,16 @@ def test_a_description_is_of_the_bytes_and_relative_to_the_folder(tmp_path: Path
     found = describe(tmp_path / "in" / "a", tmp_path, rows=3)
     assert (found.path, found.size, found.sha256, found.rows) == ("in/a", len(data), sha256(data), 3)
     assert file_sha256(tmp_path / "in" / "a") == sha256(data)
+
+
+@pytest.mark.parametrize(("name", "value"), [("MAX_LINE", 16), ("MAX_RATIO", 0)])
+def test_a_file_that_unpacks_to_more_than_a_run_writes_is_refused(
+    name: str, value: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [["a" * 40]] * 3
+    files.write_lines(tmp_path / "rows", rows)
+    assert list(files.read_lines(tmp_path / "rows")) == rows
+    monkeypatch.setattr(files, "MAX_LINE", 100)
+    monkeypatch.setattr(files, name, value)
+    with pytest.raises(VerificationFailed, match="unpacks to far more"):
+        list(files.read_lines(tmp_path / "rows"))

@@ -346,3 +346,11 @@ def test_the_digest_is_of_the_answers_and_not_of_the_order_they_came_in() -> Non
     assert answers_digest(requests, dict(answers)) == answers_digest(requests[::-1], dict(shuffled))
     changed: dict[str, Response] = {**answers, requests[3].hash: a_likelihood(requests[3], math.nextafter(-3.0, 0))}
     assert answers_digest(requests, changed) != answers_digest(requests, dict(answers))
+
+
+def test_a_frame_that_is_written_another_way_is_corruption(tmp_path: Path) -> None:
+    body = b'{"format": "benchproof/journal/v1"}'  # a space: the same value, and not the canonical bytes
+    head = hashlib.sha256(hashlib.sha256(MAGIC).digest() + body).digest()
+    (tmp_path / "one.journal").write_bytes(MAGIC + len(body).to_bytes(4, "big") + body + head)
+    with pytest.raises(VerificationFailed, match="not canonical"):
+        read_journal(tmp_path / "one.journal")

@@ -64,7 +64,6 @@ def rescore(
 
     Proof level 1: needs the data sets, and no model. Exit 0: equal; 1: rows or scores differ; 7: another harness.
     """
-    from benchproof.asked import spec_of
     from benchproof.errors import MissingInput
     from benchproof.rescore import rescore as score_again
     from benchproof.spec import read_spec, resolve_suite
@@ -75,8 +74,8 @@ def rescore(
         raise MissingInput("no run there: plan.json is missing", where=str(run_dir), do="give a run folder")
     there, spec, commits = None, None, read_plan(run_dir).commits
     if (run_dir / RECORD).exists():
-        checked = _checked(run_dir, None)
-        there, spec = (checked.side.record, checked.sha256), spec_of(checked.side.record, run_dir)
+        checked = _checked(run_dir, None, verified=False)  # it compares rows itself, and shows which differ
+        there, spec = (checked.side.record, checked.sha256), checked.spec
     else:
         spec, _ = read_spec(run_dir / SPEC)
     progress = _progress(quiet)
@@ -271,14 +270,23 @@ def noise(
     _tell(verdict, as_json, {"folder": str(out)})
 
 
-def _checked(path: Path, model: str | None) -> Checked:
-    """A record as far as its own files tell. Raises VerificationFailed (1) for one that does not verify."""
+def _checked(path: Path, model: str | None, *, verified: bool = True) -> Checked:
+    """A record and how to ask it again. Raises VerificationFailed (1) for one that fails level 0, unless not `verified`."""
     from benchproof.asked import spec_of
+    from benchproof.errors import VerificationFailed
     from benchproof.ladder import Side
     from benchproof.store.files import file_sha256
     from benchproof.store.runs import load_record
+    from benchproof.verify import verify
 
     record, file = load_record(path)
+    failed = [check for check in verify(path).checks if check.result == "failed"] if verified else []
+    if failed:
+        raise VerificationFailed(
+            f"the record does not verify: {failed[0].name}: {failed[0].detail}",
+            where=str(file),
+            do=f"see all of it with `benchproof verify {path}`; computing it again would show nothing more",
+        )
     return Checked(Side(record, file.parent), file_sha256(file), spec_of(record, file.parent, model=model))
 
 

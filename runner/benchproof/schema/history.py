@@ -29,19 +29,24 @@ def read_record(data: bytes, where: str) -> Record:
     content's; BadInput (2) for a newer schema. Files beside it and signatures are not looked at: that is `verify`.
     """
     value = strict_loads(data, where=where)
+    record = record_of(value, where)
+    body = {key: item for key, item in value.items() if key != "record_id"}
+    if digest(body) != record.record_id:
+        raise VerificationFailed("the record was changed: its id is not that of its content", where=where, do=AGAIN)
+    return record
+
+
+def record_of(value: Any, where: str) -> Record:
+    """A record from its JSON. Raises VerificationFailed (1), BadInput (2) for a newer schema. Its id is not checked."""
     _refuse_newer(value, where)
     try:
-        record = Record.model_validate(value)
+        return Record.model_validate(value)
     except ValidationError as error:
         first = error.errors()[0]
         path = ".".join(str(part) for part in first["loc"])
         what = f"unknown field `{path}`" if first["type"] == "extra_forbidden" else f"`{path}`: {first['msg']}"
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise VerificationFailed(f"not a record of {RECORD_SCHEMA}: {what}{more}", where=where, do=AGAIN) from error
-    body = {key: item for key, item in value.items() if key != "record_id"}
-    if digest(body) != record.record_id:
-        raise VerificationFailed("the record was changed: its id is not that of its content", where=where, do=AGAIN)
-    return record
 
 
 def _refuse_newer(value: Any, where: str) -> None:

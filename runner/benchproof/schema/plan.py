@@ -7,6 +7,7 @@ Three nested ids (DESIGN): benchmark_id (one per task: the same questions, marke
 measurement_id (plus the model: the same thing measured) < plan_id (plus how: the same computation).
 """
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -208,17 +209,11 @@ class Plan(Pinned):
 
     def benchmark_id(self, task: str) -> str:
         """Equal ids mean the same questions, asked and marked the same way."""
-        ask = self.task_ask(task).json_value()
-        for place in ("repo", "config", "commit"):  # rows are pinned by content: a mirror of them is the same
-            del ask["dataset"][place]
-        mark = self.task_mark(task).json_value()
-        # Only its own harness: MMLU is the same benchmark whether or not HumanEval is asked beside it.
-        harness = {name: version for name, version in self.mark.harness.items() if name == mark["harness"]}
-        return digest({"ask": ask, "mark": mark, "harness": harness})
+        return benchmark_id(self.task_ask(task).json_value(), self.task_mark(task).json_value(), self.mark.harness)
 
     def measurement_id(self, task: str) -> str:
         """Equal ids mean the same thing measured, wherever the model's files were found."""
-        return digest({"benchmark": self.benchmark_id(task), "model": self.ask.model.content.json_value()})
+        return measurement_id(self.benchmark_id(task), self.ask.model.content.json_value())
 
     def task_ask(self, task: str) -> TaskAskPin:
         """The asking half of one task; KeyError if the plan has no such task."""
@@ -241,3 +236,17 @@ class Plan(Pinned):
     def limited(self) -> bool:
         """True if any task is asked only in part: no score of this plan is a full score."""
         return any(task.limit is not None and task.n_docs < task.dataset.n_docs for task in self.ask.tasks)
+
+
+def benchmark_id(ask: Mapping[str, Any], mark: Mapping[str, Any], harness: Mapping[str, str]) -> str:
+    """The benchmark id of one task from JSON, as it stands in a file: a later version may know more fields."""
+    # Rows are pinned by content: a mirror of them is the same.
+    dataset = {key: value for key, value in ask["dataset"].items() if key not in ("repo", "config", "commit")}
+    # Only its own harness: MMLU is the same benchmark whether or not HumanEval is asked beside it.
+    own = {name: version for name, version in harness.items() if name == mark["harness"]}
+    return digest({"ask": {**ask, "dataset": dataset}, "mark": dict(mark), "harness": own})
+
+
+def measurement_id(benchmark: str, content: Mapping[str, Any]) -> str:
+    """The measurement id from a benchmark id and the model's content as JSON."""
+    return digest({"benchmark": benchmark, "model": dict(content)})

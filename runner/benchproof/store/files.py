@@ -13,10 +13,13 @@ from typing import Any, BinaryIO
 
 import zstandard
 
-from benchproof.errors import BadInput, BenchproofError, DiskError, MissingInput
+from benchproof.errors import BadInput, BenchproofError, DiskError, MissingInput, VerificationFailed
+from benchproof.schema.canonical import strict_json
 from benchproof.schema.record import FileDigest
 
 CHUNK = 1 << 20
+MAX_LINE = 64 << 20  # bytes of a row; the largest is a long context with its token ids: a few million
+MAX_RATIO = 4096  # unpacked over packed: rows hold hashes, which do not compress
 
 
 class Disk:
@@ -174,11 +177,27 @@ def write_lines(path: Path, rows: Iterable[Any]) -> int:
 
 
 def read_lines(path: Path) -> Iterator[Any]:
-    """The rows of `write_lines`, one at a time. Raises MissingInput if the file is not there."""
+    """The rows of `write_lines`, one at a time, read as a file that may be hostile.
+
+    Raises MissingInput if the file is not there, VerificationFailed for a line that is not strict JSON, and for one,
+    or a file, that unpacks to more than any run writes.
+    """
     try:
         file: BinaryIO = path.open("rb")
     except FileNotFoundError as error:
         raise MissingInput("a file of the run is missing", where=str(path), do="copy the whole run folder") from error
+    number, room = 0, MAX_LINE + MAX_RATIO * path.stat().st_size
     with file, zstandard.ZstdDecompressor().stream_reader(file) as stream:
-        for line in io.TextIOWrapper(stream, encoding="ascii"):
-            yield json.loads(line)
+        buffered = io.BufferedReader(stream, CHUNK)
+        try:
+            while line := buffered.readline(MAX_LINE + 1):
+                number, room = number + 1, room - len(line)
+                if len(line) > MAX_LINE or room < 0:
+                    raise ValueError("it unpacks to far more than a run writes")
+                yield strict_json(line.decode("ascii"))
+        except (ValueError, zstandard.ZstdError) as error:
+            raise VerificationFailed(
+                f"line {max(number, 1)} is not strict JSON: {error}",
+                where=str(path),
+                do="take the file from its source again",
+            ) from error

@@ -12,7 +12,6 @@ reported, never cut: the next attempt is a new file. A bad frame with valid byte
 """
 
 import hashlib
-import json
 import re
 import struct
 from collections.abc import Iterable, Sequence
@@ -22,7 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from benchproof.errors import BadInput, VerificationFailed
-from benchproof.schema.canonical import canonical, digest
+from benchproof.schema.canonical import canonical, strict_json
 from benchproof.schema.request import Request
 from benchproof.schema.response import Response, response_from
 from benchproof.store.files import DISK, Disk, disk_errors
@@ -143,7 +142,9 @@ def read_journal(path: Path) -> JournalFile:
         head = _link(head, body)
         position += LENGTH.size + len(body) + HASH_BYTES
         try:
-            value = json.loads(body)
+            value = strict_json(body.decode("utf-8"))
+            if canonical(value) != body:
+                raise ValueError("not canonical JSON")
             if frames == 0:
                 header = dict(value)
             elif "end" in value:
@@ -152,7 +153,7 @@ def read_journal(path: Path) -> JournalFile:
                 raise ValueError("an op stands twice")
             else:
                 ops[int(value["op"])] = [response_from(item) for item in value["responses"]]
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise VerificationFailed(
                 f"frame {frames} holds no responses: {error!r}", where=str(path), do="copy the run folder again"
             ) from error
@@ -215,4 +216,15 @@ def merge(files: Iterable[JournalFile]) -> dict[str, Response]:
 def answers_digest(requests: Sequence[Request], answers: dict[str, Response]) -> str:
     """One digest over every answer in (task, doc id, choice, repeat) order: what an author commits to."""
     ordered = sorted(requests, key=lambda request: request.key)
-    return digest([answers[request.hash].json_value() for request in ordered])
+    return digest_of_answers(answers[request.hash] for request in ordered)
+
+
+def digest_of_answers(ordered: Iterable[Response]) -> str:
+    """sha256 of the canonical JSON of a list of answers, written one at a time: there may be 100,000."""
+    outer = hashlib.sha256()
+    before = b"["
+    for answer in ordered:
+        outer.update(before + canonical(answer.json_value()))
+        before = b","
+    outer.update(b"[]" if before == b"[" else b"]")
+    return outer.hexdigest()

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from benchproof.errors import VerificationFailed
 from benchproof.schema.request import Doc, Encoded, Generation, Request
@@ -12,6 +12,7 @@ from benchproof.store.files import read_lines
 
 DECIMAL = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
 Part = Literal["requests", "samples"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +44,13 @@ def read_rows(folder: Path, task: str) -> Iterator[Row]:
     for number, value in enumerate(read_lines(path), start=1):
         try:
             yield Row(
-                doc_id=value["doc_id"],
-                doc_sha256=value["doc_sha256"],
-                category=value["category"],
+                doc_id=_a(int, value["doc_id"]),
+                doc_sha256=_a(str, value["doc_sha256"]),
+                category=None if value["category"] is None else _a(str, value["category"]),
                 target=value["target"],
-                requests=tuple(value["requests"]),
-                responses=tuple(value["responses"]),
-                filtered=value["filtered"],
+                requests=tuple(_a(str, key) for key in _a(list, value["requests"])),
+                responses=tuple(_a(list, value["responses"])),
+                filtered={name: _a(list, taken) for name, taken in value["filtered"].items()},
                 metrics={name: {k: real(v) for k, v in values.items()} for name, values in value["metrics"].items()},
             )
         except (KeyError, TypeError, AttributeError) as error:
@@ -64,15 +65,15 @@ def read_docs(folder: Path, task: str) -> Iterator[tuple[Doc, list[Encoded]]]:
     path = part_path(folder, "requests", task)
     for number, value in enumerate(read_lines(path), start=1):
         try:
-            contexts = [(item["text"], tuple(item["ids"])) for item in value["contexts"]]
+            contexts = [(_a(str, item["text"]), tuple(_a(list, item["ids"]))) for item in value["contexts"]]
             asked = [_asked(task, value["doc_id"], item, contexts) for item in value["requests"]]
             doc = Doc(
                 task=task,
-                doc_id=value["doc_id"],
+                doc_id=_a(int, value["doc_id"]),
                 doc=value["doc"],
-                sha256=value["doc_sha256"],
+                sha256=_a(str, value["doc_sha256"]),
                 target=value["target"],
-                category=value["category"],
+                category=None if value["category"] is None else _a(str, value["category"]),
                 requests=tuple(request for request, _ in asked),
             )
         except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
@@ -95,18 +96,25 @@ def _asked(
     request = Request(
         task=task,
         doc_id=doc_id,
-        choice=item["choice"],
-        repeat=item["repeat"],
+        choice=_a(int, item["choice"]),
+        repeat=_a(int, item["repeat"]),
         kind="loglikelihood" if generation is None else "generate_until",
         context=text,
-        continuation=item["continuation"] if generation is None else None,
+        continuation=_a(str, item["continuation"]) if generation is None else None,
         generation=None if generation is None else _generation(generation),
         seed=int(item["seed"]) if "seed" in item else None,
-        hash=item["hash"],
+        hash=_a(str, item["hash"]),
     )
-    continuation = tuple(item["continuation_ids"]) if generation is None else ()
-    flags = item.get("truncated", 0), item.get("merged", False), item.get("no_bos", False)
-    return request, Encoded(ids, continuation, *flags)
+    continuation = tuple(_a(list, item["continuation_ids"])) if generation is None else ()
+    flags = _a(bool, item.get("merged", False)), _a(bool, item.get("no_bos", False))
+    return request, Encoded(ids, continuation, _a(int, item.get("truncated", 0)), *flags)
+
+
+def _a(kind: type[T], value: Any) -> T:
+    """The value, which is exactly of that kind: a file may hold anything. Raises TypeError."""
+    if type(value) is not kind:
+        raise TypeError(f"{str(value)[:40]!r} where {kind.__name__} is expected")
+    return value
 
 
 def _generation(value: Mapping[str, Any]) -> Generation:

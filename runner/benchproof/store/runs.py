@@ -34,6 +34,12 @@ class Found:
 
 def load_record(path: Path) -> tuple[Record, Path]:
     """The record at a path (record.json or its run folder), and its file. Raises MissingInput (3) if there is none."""
+    data, file = record_bytes(path)
+    return read_record(data, str(file)), file
+
+
+def record_bytes(path: Path) -> tuple[bytes, Path]:
+    """The bytes of `load_record`, not yet read as a record. Raises MissingInput (3), BadInput (2)."""
     file = path / RECORD if path.is_dir() else path
     try:
         if file.stat().st_size > MAX_RECORD_BYTES:
@@ -52,7 +58,7 @@ def load_record(path: Path) -> tuple[Record, Path]:
         ) from error
     except ValueError as error:  # a null byte in the path
         raise BadInput(f"not a usable path: {error}", where=repr(str(path)), do="check the path") from error
-    return read_record(data, str(file)), file
+    return data, file
 
 
 def is_record(path: Path) -> bool:

@@ -1,0 +1,38 @@
+"""What `benchproof verify` found, for people and for programs."""
+
+from typing import Any
+
+from benchproof.report.text import out, table
+from benchproof.verify import Verification
+
+NOBODY = "unsigned: nobody vouches for this record"
+
+
+def show_verification(found: Verification) -> None:
+    """Every check with its result, and a sentence at the end."""
+    out(f"{found.record}", bold=True)
+    table([(check.name, check.result, check.detail) for check in found.checks], head=("check", "result", "detail"))
+    out(NOBODY)
+    out(sentence(found), bold=True)
+
+
+def sentence(found: Verification) -> str:
+    """What the checks come to, in one line."""
+    failed, unchecked = found.named("failed"), found.named("not checked")
+    if failed:
+        return f"NOT VERIFIED: {len(failed)} {'check' if len(failed) == 1 else 'checks'} failed: {', '.join(failed)}"
+    if unchecked:
+        return f"verified as far as it goes: NOT CHECKED: {', '.join(unchecked)}"
+    return f"verified: {len(found.checks)} checks; the scores follow from the answers that are recorded"
+
+
+def verification_json(found: Verification) -> dict[str, Any]:
+    """The same for a program."""
+    return {
+        "record": str(found.record),
+        "record_id": found.record_id or None,
+        "exit_code": found.exit_code,
+        "signatures": NOBODY,
+        "verdict": sentence(found),
+        "checks": [{"name": check.name, "result": check.result, "detail": check.detail} for check in found.checks],
+    }
