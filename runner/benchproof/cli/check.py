@@ -1,21 +1,13 @@
 """`benchproof rescore`, `reproduce`, `audit` and `noise`: a record is checked by computing again."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from benchproof.cli.options import AsJson, Device, print_json
-
-if TYPE_CHECKING:
-    from benchproof.ladder import Side
-    from benchproof.ports import Progress
-    from benchproof.run import World
-    from benchproof.schema.spec import RunSpec
-    from benchproof.schema.verdict import Verdict
+from benchproof.cli.checking import checked_record, interruptible, make_progress, tell, with_margin, world_of
+from benchproof.cli.options import AsJson, Device
 
 RecordPath = Annotated[Path, typer.Argument(metavar="RECORD|RUN_DIR", help="A record.json, or its run folder.")]
 Model = Annotated[
@@ -42,15 +34,6 @@ def register(app: typer.Typer) -> None:
     )(noise)
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """A record that verifies, the sha256 of its file, and the spec that asks it again."""
-
-    side: "Side"
-    sha256: str
-    spec: "RunSpec"
-
-
 def rescore(
     run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run folder, with its journal.")],
     out: Annotated[
@@ -74,15 +57,15 @@ def rescore(
         raise MissingInput("no run there: plan.json is missing", where=str(run_dir), do="give a run folder")
     there, spec, commits = None, None, read_plan(run_dir).commits
     if (run_dir / RECORD).exists():
-        checked = _checked(run_dir, None, verified=False)  # it compares rows itself, and shows which differ
+        checked = checked_record(run_dir, None, verified=False)  # it compares rows itself, and shows which differ
         there, spec = (checked.side.record, checked.sha256), checked.spec
     else:
         spec, _ = read_spec(run_dir / SPEC)
-    progress = _progress(quiet)
+    progress = make_progress(quiet)
     marking = make_marking(spec, progress, commits)
-    with _stoppable(out):
+    with interruptible(out):
         found = score_again(run_dir, there, spec, resolve_suite(spec.suite), marking, out)
-    _tell(found.verdict, as_json, {"record": None if found.record is None else found.record.record_id})
+    tell(found.verdict, as_json, {"record": None if found.record is None else found.record.record_id})
     if found.record is not None and not as_json:
         typer.echo(f"record: {out}/{RECORD}")
 
@@ -123,16 +106,16 @@ def reproduce(
     if not is_record(record):
         _reproduce_published(record, margin, Where(out, model, device, plan_only, as_json, quiet))
         return
-    checked = _checked(record, model)
-    spec, declared = _with_margin(checked, margin)
+    checked = checked_record(record, model)
+    spec, declared = with_margin(checked, margin)
     text = spec_yaml(spec, [f"What record {checked.side.record.record_id} was made from, at its commits."])
     if plan_only:
         typer.echo(text, nl=False)
         return
     out = out or Path("results") / f"reproduce-{checked.side.record.record_id[:12]}"
     floors = [*([read_floor(noise)] if noise else []), *floors_beside(checked.side.folder)]
-    world = _world(spec, device, _progress(quiet), checked.side.record.effective.commits)
-    with _stoppable(out):
+    world = world_of(spec, device, make_progress(quiet), checked.side.record.effective.commits)
+    with interruptible(out):
         verdict, _ = run_again(
             checked.side,
             checked.sha256,
@@ -144,7 +127,7 @@ def reproduce(
             margin=declared,
             floors=floors,
         )
-    _tell(verdict, as_json, {"folder": str(out)})
+    tell(verdict, as_json, {"folder": str(out)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +162,8 @@ def _reproduce_published(path: Path, margin: float | None, where: Where) -> None
         typer.echo(text, nl=False)
         return
     out = where.out or Path("results") / f"reproduce-{found.sha256[:12]}"
-    world = _world(spec, where.device, _progress(where.quiet), {})
-    with _stoppable(out):
+    world = world_of(spec, where.device, make_progress(where.quiet), {})
+    with interruptible(out):
         verdict = reproduce_claims(
             claims_of(found),
             found.rows,
@@ -193,7 +176,7 @@ def _reproduce_published(path: Path, margin: float | None, where: Where) -> None
             out=out,
             margin=Margin(spec.reproduce.margin_points, "verifier"),
         )
-    _tell(verdict, where.as_json, {"folder": str(out)})
+    tell(verdict, where.as_json, {"folder": str(out)})
 
 
 def audit(
@@ -216,15 +199,15 @@ def audit(
     from benchproof.spec import resolve_suite
 
     asked = challenge(samples, ops, nonce)
-    checked = _checked(record, model)
+    checked = checked_record(record, model)
     name = f"audit-{checked.side.record.record_id[:12]}-{nonce[:8]}"
     out = out or Path("results") / name
-    world = _world(checked.spec, device, _progress(quiet), checked.side.record.effective.commits)
-    with _stoppable(None):
+    world = world_of(checked.spec, device, make_progress(quiet), checked.side.record.effective.commits)
+    with interruptible(None):
         verdict = ask_again(
             checked.side, checked.sha256, checked.spec, resolve_suite(checked.spec.suite), world, asked, out=out
         )
-    _tell(verdict, as_json, {"folder": str(out)})
+    tell(verdict, as_json, {"folder": str(out)})
 
 
 def noise(
@@ -254,100 +237,17 @@ def noise(
         question = read_question(spec, None)
         asked, tasks, name, commits = question.spec, question.tasks, question.name, {}
     else:
-        checked = _checked(run_dir, model)
+        checked = checked_record(run_dir, model)
         record = checked.side.record
         asked, commits, name = checked.spec, record.effective.commits, record.record_id[:12]
         tasks = resolve_suite(asked.suite)
-    progress = _progress(quiet)
+    progress = make_progress(quiet)
     out = out or Path("results") / f"noise-{name}"
-    with _stoppable(out):
-        verdict = measure(asked, tasks, lambda each: _world(each, device, progress, commits), docs=docs, out=out)
+    with interruptible(out):
+        verdict = measure(asked, tasks, lambda each: world_of(each, device, progress, commits), docs=docs, out=out)
     if run_dir is not None:
         target = run_dir / VERDICTS / f"noise-{verdict.verdict_id[:12]}.json"
         with disk_errors(target):
             target.parent.mkdir(exist_ok=True)
         write_once(target, verdict.to_bytes())
-    _tell(verdict, as_json, {"folder": str(out)})
-
-
-def _checked(path: Path, model: str | None, *, verified: bool = True) -> Checked:
-    """A record and how to ask it again. Raises VerificationFailed (1) for one that fails level 0, unless not `verified`."""
-    from benchproof.asked import spec_of
-    from benchproof.errors import VerificationFailed
-    from benchproof.ladder import Side
-    from benchproof.store.files import file_sha256
-    from benchproof.store.runs import load_record
-    from benchproof.verify import verify
-
-    record, file = load_record(path)
-    failed = [check for check in verify(path).checks if check.result == "failed"] if verified else []
-    if failed:
-        raise VerificationFailed(
-            f"the record does not verify: {failed[0].name}: {failed[0].detail}",
-            where=str(file),
-            do=f"see all of it with `benchproof verify {path}`; computing it again would show nothing more",
-        )
-    return Checked(Side(record, file.parent), file_sha256(file), spec_of(record, file.parent, model=model))
-
-
-def _with_margin(checked: Checked, given: float | None) -> "tuple[RunSpec, Any]":
-    """The spec with the margin that counts, and who declared it. Raises BadInput for one that is wider."""
-    from benchproof.errors import BadInput
-    from benchproof.verdict import Margin
-
-    stated = float(checked.side.record.margin_points)
-    if given is None:
-        return checked.spec, Margin(stated, "record")
-    if not 0 < given <= stated:
-        raise BadInput(
-            f"a margin of {given:g} points: the record declared {stated:g}, and only a stricter one may replace it",
-            where="--margin",
-            do=f"give more than 0 and at most {stated:g}",
-        )
-    strict = checked.spec.reproduce.model_copy(update={"margin_points": given})
-    return checked.spec.model_copy(update={"reproduce": strict}), Margin(given, "verifier")
-
-
-def _progress(quiet: bool) -> "Progress":
-    from benchproof.report.progress import for_terminal
-    from benchproof.store import log
-
-    log.wait()
-    return for_terminal(quiet)
-
-
-def _world(spec: "RunSpec", device: str | None, progress: "Progress", commits: dict[str, str]) -> "World":
-    from benchproof.wire import make_world
-
-    return make_world(spec, device=device, progress=progress, pinned=commits)
-
-
-@contextmanager
-def _stoppable(out: Path | None) -> Iterator[None]:
-    """Signals end it within ten seconds; the same command goes on where there is a folder to go on in."""
-    from benchproof.cli.signals import stoppable
-    from benchproof.errors import Interrupted
-
-    try:
-        with stoppable():
-            yield
-    except KeyboardInterrupt as error:
-        raise Interrupted(
-            "interrupted; every answer that was acknowledged is on disk" if out else "interrupted",
-            where=str(out or ""),
-            do="run the same command again",
-        ) from error
-
-
-def _tell(verdict: "Verdict | None", as_json: bool, more: dict[str, Any]) -> None:
-    """Shows a verdict, and ends with its exit code."""
-    from benchproof.report.verdicts import show_verdict
-
-    if verdict is None:
-        return
-    if as_json:
-        print_json(verdict.model_dump(mode="json", by_alias=True) | more)
-    else:
-        show_verdict(verdict)
-    if verdict.exit_code:
-        raise typer.Exit(verdict.exit_code)
+    tell(verdict, as_json, {"folder": str(out)})
