@@ -68,7 +68,7 @@ def list_runs(
 
 def schema(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="spec, suite, plan, record, response, journal.")
+        str | None, typer.Argument(metavar="NAME", help="spec, suite, plan, record, verdict, response, journal.")
     ] = None,
     write: Annotated[
         Path | None,

@@ -9,6 +9,7 @@ from benchproof.schema.plan import Pinned, Plan
 from benchproof.schema.record import Record
 from benchproof.schema.spec import RunSpec, SuiteAsk
 from benchproof.schema.unknown import Known
+from benchproof.schema.verdict import Verdict
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -76,6 +77,7 @@ KINDS: dict[str, TypeAdapter[Any]] = {
     "suite": TypeAdapter(SuiteAsk),
     "plan": TypeAdapter(Plan),
     "record": TypeAdapter(Record),
+    "verdict": TypeAdapter(Verdict),
     "response": TypeAdapter(Annotated[JournalLoglikelihood | JournalGenerated, Field(title="Response")]),
     "journal": TypeAdapter(JournalFrame),
 }
