@@ -5,13 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from benchproof.errors import BadInput, MissingInput
-from benchproof.schema.canonical import strict_loads
+from benchproof.errors import BadInput
 from benchproof.schema.record import Record
-from benchproof.schema.verdict import Verdict
-from benchproof.verdict import kinds_of
+from benchproof.verdict import kinds_of, read_verdict
 
 VERDICTS = "verdicts"  # in a run folder: what others found about its record
 Key = tuple[str, str, str]  # task, metric, filter
@@ -39,18 +35,14 @@ class Floor:
 
 def read_floor(path: Path) -> Floor:
     """A noise verdict's floor. Raises MissingInput, BadInput for what is no noise verdict, VerificationFailed."""
+    verdict = read_verdict(path)
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise MissingInput(f"cannot be read: {error.strerror}", where=str(path), do="give a verdict.json") from error
-    try:
-        verdict = Verdict.model_validate(strict_loads(data, where=str(path)))
         floor, evidence = verdict.evidence["floor"], verdict.evidence
         keys = [(item["task"], item["metric"], item["filter"]) for item in floor]
         benign = {key: (int(item["flips"]), int(item["n"])) for key, item in zip(keys, floor, strict=True) if item["n"]}
         shifts = {key: float(item["shift"]) for key, item in zip(keys, floor, strict=True)}
         return Floor(evidence["engine"], evidence["hardware"], benign, shifts)
-    except (ValidationError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise BadInput("not a noise measurement", where=str(path), do="give the verdict.json of `noise`") from error
 
 

@@ -2,8 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
+from benchproof.errors import BadInput, MissingInput, VerificationFailed
+from benchproof.schema.canonical import strict_loads
 from benchproof.schema.observed import Attempt, Probe
 from benchproof.schema.record import Record
 from benchproof.schema.unknown import Known, Unknown
@@ -45,6 +50,24 @@ def about_record(record: Record, sha256: Known[str]) -> About:
         sha256=sha256,
         model_name=record.model_name,
     )
+
+
+def read_verdict(path: Path) -> Verdict:
+    """A verdict's file. Raises MissingInput (3), VerificationFailed (1) if it was changed, BadInput (2) if none."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise MissingInput(f"cannot be read: {error.strerror}", where=str(path), do="give a verdict.json") from error
+    value = strict_loads(data, where=str(path))
+    try:
+        verdict = Verdict.model_validate(value)
+    except ValidationError as error:
+        raise BadInput(
+            "not a verdict of this version", where=str(path), do="give the verdict.json of a check"
+        ) from error
+    if verdict.to_bytes() != data or verdict.with_id().verdict_id != verdict.verdict_id:
+        raise VerificationFailed("the verdict was changed", where=str(path), do="take the file from its source again")
+    return verdict
 
 
 def verdict_on(

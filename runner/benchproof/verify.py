@@ -5,15 +5,18 @@ not only the first that fails. What cannot be read is told once, by the check th
 `not checked`, and so are those whose files are not at hand.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from benchproof.checks import claims, tallies, traces
+from benchproof.checks import claims, tallies, traces, vouched
 from benchproof.checks.evidence import Differs, Evidence, Unread
+from benchproof.proof.keys import PublicKey
+from benchproof.proof.signatures import Signature
 
 Outcome = Literal["ok", "failed", "not checked"]
+NOBODY: Mapping[str, PublicKey] = {}
 CHECKS: tuple[tuple[str, Callable[[Evidence], str]], ...] = (
     ("strict-json", claims.strict_json),
     ("schema", claims.schema),
@@ -58,6 +61,8 @@ CHECKS: tuple[tuple[str, Callable[[Evidence], str]], ...] = (
     ("values", tallies.values),
     ("aggregates", tallies.aggregates),
     ("other-aggregates", tallies.other_aggregates),
+    ("signatures", vouched.signatures),
+    ("required-signers", vouched.required_signers),
 )
 # What a value of another form than this version writes comes to, where a record or a row may hold any JSON.
 MALFORMED = (
@@ -88,6 +93,7 @@ class Verification:
     record: Path
     record_id: str
     checks: tuple[Check, ...]
+    signatures: tuple[Signature, ...] = ()
 
     def named(self, result: Outcome) -> list[str]:
         """Names of the checks that came to a result."""
@@ -109,10 +115,19 @@ def verify(path: Path, checks: Sequence[tuple[str, Callable[[Evidence], str]]] =
 
 
 def verify_all(
-    paths: Sequence[Path], checks: Sequence[tuple[str, Callable[[Evidence], str]]] = CHECKS
+    paths: Sequence[Path],
+    checks: Sequence[tuple[str, Callable[[Evidence], str]]] = CHECKS,
+    *,
+    trusted: Mapping[str, PublicKey] = NOBODY,
+    required: Sequence[str] = (),
 ) -> list[Verification]:
-    """The same for several records, which are also looked at together: none supersedes itself by way of others."""
+    """The same for several records, which are also looked at together: none supersedes itself by way of others.
+
+    trusted: name -> key, from the reader's own store. required: names or key ids of those who must have signed.
+    """
     found = [Evidence(path) for path in paths]
+    for evidence in found:
+        evidence.trusted, evidence.required = trusted, required
     history: dict[str, list[str]] = {}
     for evidence in found:
         try:
@@ -123,7 +138,7 @@ def verify_all(
     for evidence in found:
         evidence.history = history
         told = tuple(_checked(name, check, evidence) for name, check in checks)
-        done.append(Verification(evidence.file, _id(evidence), told))
+        done.append(Verification(evidence.file, _id(evidence), told, tuple(evidence.signatures)))
         evidence.forget()
     return done
 

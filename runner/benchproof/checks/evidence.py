@@ -6,13 +6,15 @@ so that ids are of the file's own values, whatever fields a later version adds.
 """
 
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Generic, TypeVar, overload
 
 from benchproof.checks import passes
 from benchproof.errors import VerificationFailed
+from benchproof.proof.keys import PublicKey
+from benchproof.proof.signatures import Signature, signatures_of
 from benchproof.schema.canonical import strict_loads
 from benchproof.schema.history import record_of
 from benchproof.schema.plan import Plan
@@ -82,6 +84,13 @@ class Evidence:
         self.data, self.file = record_bytes(path)
         self.folder = self.file.parent
         self.history: Mapping[str, list[str]] = {}  # record id -> what it supersedes, of all records looked at together
+        self.trusted: Mapping[str, PublicKey] = {}  # name -> key of whom the reader trusts
+        self.required: Sequence[str] = ()  # names or key ids of those who must have signed
+
+    @cached_property
+    def signatures(self) -> list[Signature]:
+        """Every envelope beside the record, checked."""
+        return signatures_of(self.file, "record", self.trusted)
 
     @once
     def value(self) -> Any:

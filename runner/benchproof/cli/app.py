@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchproof.cli import check, compare, doctor, init, measure, prove, score_code, show
+from benchproof.cli import check, compare, doctor, init, measure, prove, score_code, show, sign
 from benchproof.errors import BenchproofError, Interrupted, noted_log
 
 DEBUG_VARIABLE = "BENCHPROOF_DEBUG"
@@ -57,6 +57,7 @@ init.register(app)
 measure.register(app)
 show.register(app)
 prove.register(app)
+sign.register(app)
 check.register(app)
 compare.register(app)
 doctor.register(app)

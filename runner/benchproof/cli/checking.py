@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from benchproof.ladder import Side
     from benchproof.ports import Progress
     from benchproof.run import World
+    from benchproof.schema.record import Record
     from benchproof.schema.spec import RunSpec
     from benchproof.schema.verdict import Verdict
 
@@ -30,21 +31,29 @@ class Checked:
 def checked_record(path: Path, model: str | None, *, verified: bool = True) -> Checked:
     """A record and how to ask it again. Raises VerificationFailed (1) for one that fails level 0, if that is asked."""
     from benchproof.asked import spec_of
-    from benchproof.errors import VerificationFailed
     from benchproof.ladder import Side
     from benchproof.store.files import file_sha256
+    from benchproof.store.runs import load_record
+
+    record, file = verified_record(path) if verified else load_record(path)
+    return Checked(Side(record, file.parent), file_sha256(file), spec_of(record, file.parent, model=model))
+
+
+def verified_record(path: Path) -> "tuple[Record, Path]":
+    """A record that holds at level 0, and its file. Raises VerificationFailed (1) naming the first check that fails."""
+    from benchproof.errors import VerificationFailed
     from benchproof.store.runs import load_record
     from benchproof.verify import verify
 
     record, file = load_record(path)
-    failed = [check for check in verify(path).checks if check.result == "failed"] if verified else []
+    failed = [check for check in verify(path).checks if check.result == "failed"]
     if failed:
         raise VerificationFailed(
             f"the record does not verify: {failed[0].name}: {failed[0].detail}",
             where=str(file),
-            do=f"see all of it with `benchproof verify {path}`; computing it again would show nothing more",
+            do=f"see all of it with `benchproof verify {path}`; nothing more is done with it",
         )
-    return Checked(Side(record, file.parent), file_sha256(file), spec_of(record, file.parent, model=model))
+    return record, file
 
 
 def with_margin(checked: Checked, given: float | None) -> "tuple[RunSpec, Any]":

@@ -35,7 +35,9 @@ def show(
     Also what it ran on, what to be warned of, and what is unknown.
     """
     from benchproof.floor import floors_beside
+    from benchproof.proof.keys import trusted_keys
     from benchproof.report.details import show_record
+    from benchproof.report.vouching import show_vouching
     from benchproof.store.runs import load_record
 
     found, file = load_record(record)
@@ -44,6 +46,7 @@ def show(
         return
     floor = next((floor for floor in floors_beside(file.parent) if floor.holds_for(found)), None)
     show_record(found, floor.shifts if floor else {})
+    show_vouching(found, file, trusted_keys())
 
 
 def list_runs(

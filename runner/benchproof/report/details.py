@@ -26,7 +26,6 @@ def show_record(record: Record, shifts: Shifts = NO_SHIFTS) -> None:
     _engine(record)
     _observed(record)
     _warnings(record)
-    out("\n`show` checks that the record is what its id says; no other file, and no signature")
 
 
 def _pins(record: Record) -> None:

@@ -5,15 +5,24 @@ from typing import Any
 from benchproof.report.text import out, table
 from benchproof.verify import Verification
 
-NOBODY = "unsigned: nobody vouches for this record"
+UNSIGNED = "unsigned: nobody vouches for this record"
+UNKNOWN = "signed, by nobody that you trust: nobody that you know vouches for this record"
 
 
 def show_verification(found: Verification) -> None:
     """Every check with its result, and a sentence at the end."""
     out(f"{found.record}", bold=True)
     table([(check.name, check.result, check.detail) for check in found.checks], head=("check", "result", "detail"))
-    out(NOBODY)
+    out(vouched(found))
     out(sentence(found), bold=True)
+
+
+def vouched(found: Verification) -> str:
+    """Who vouches for the record, as far as its reader can tell. A signature says who, never that it is true."""
+    names = [name for signature in found.signatures for name in signature.names]
+    if names:
+        return f"signed by {', '.join(dict.fromkeys(names))}"
+    return UNKNOWN if any(signature.state == "unknown key" for signature in found.signatures) else UNSIGNED
 
 
 def sentence(found: Verification) -> str:
@@ -32,7 +41,17 @@ def verification_json(found: Verification) -> dict[str, Any]:
         "record": str(found.record),
         "record_id": found.record_id or None,
         "exit_code": found.exit_code,
-        "signatures": NOBODY,
+        "vouched": vouched(found),
+        "signatures": [
+            {
+                "file": s.path.name,
+                "state": s.state,
+                "names": list(s.names),
+                "keyids": list(s.keyids),
+                "detail": s.detail,
+            }
+            for s in found.signatures
+        ],
         "verdict": sentence(found),
         "checks": [{"name": check.name, "result": check.result, "detail": check.detail} for check in found.checks],
     }

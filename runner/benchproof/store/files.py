@@ -82,8 +82,8 @@ def disk_error(error: OSError, path: Path) -> BenchproofError:
             )
 
 
-def write_once(path: Path, data: bytes, disk: Disk = DISK) -> None:
-    """A whole file or none: temporary file, fsync, name, fsync of the folder.
+def write_once(path: Path, data: bytes, disk: Disk = DISK, *, mode: int | None = None) -> None:
+    """A whole file or none: temporary file, fsync, name, fsync of the folder. mode: set before a byte is written.
 
     Raises BadInput if the file exists (nothing is ever overwritten), DiskError (6) otherwise.
     """
@@ -93,6 +93,8 @@ def write_once(path: Path, data: bytes, disk: Disk = DISK) -> None:
             temporary.unlink(missing_ok=True)
             fd = disk.create(temporary)
             try:
+                if mode is not None:
+                    os.fchmod(fd, mode)
                 disk.write(fd, data)
                 disk.fsync(fd)
             finally:

@@ -72,6 +72,11 @@ def is_record(path: Path) -> bool:
     return b'"benchproof/record/' in data or path.name == RECORD
 
 
+def is_verdict(path: Path) -> bool:
+    """Whether a file says that it is a verdict."""
+    return path.is_file() and b'"benchproof/verdict/' in path.read_bytes()
+
+
 def find_runs(root: Path) -> list[Found]:
     """Run folders at or under a folder, one level deep, newest first. Raises MissingInput if it is not there."""
     if not root.is_dir():

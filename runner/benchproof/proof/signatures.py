@@ -1,0 +1,104 @@
+"""The signatures beside a record or a verdict: made, found, and checked against the files at hand.
+
+RUN_DIR/signatures/<keyid>.dsse.json        over the record, one envelope for each signer
+<verdict>.<keyid>.dsse.json                 beside a verdict's file
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from benchproof.errors import MissingInput, VerificationFailed
+from benchproof.proof.envelope import MAX_BYTES, open_envelope, seal
+from benchproof.proof.keys import PrivateKey, PublicKey
+from benchproof.proof.statement import Kind, Statement, read_statement
+from benchproof.schema.canonical import sha256
+from benchproof.store.files import disk_errors, file_sha256, write_once
+
+SIGNATURES = "signatures"
+SUFFIX = ".dsse.json"
+State = Literal["trusted", "unknown key", "invalid"]
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One envelope. state: signed by a trusted key; by a key that the reader does not know; or wrong, with its reason.
+
+    names: trusted names of its signers. keyids: as hinted; a hint of an unknown key is only a hint.
+    """
+
+    path: Path
+    state: State
+    detail: str
+    names: tuple[str, ...]
+    keyids: tuple[str, ...]
+
+
+def write_signature(statement: Statement, file: Path, key: PrivateKey) -> Path:
+    """Signs a statement about a file; returns the envelope's path. Raises BadInput (2) if this key has signed it."""
+    target = envelope_path(file, statement.kind, key.public.keyid)
+    with disk_errors(target):
+        target.parent.mkdir(exist_ok=True)
+    write_once(target, seal(statement.to_bytes(), key))
+    return target
+
+
+def envelope_path(file: Path, kind: Kind, keyid: str) -> Path:
+    """Where the envelope of one signer lies. Records and verdicts are signed in different places under other names."""
+    if kind == "record":
+        return file.parent / SIGNATURES / f"{keyid}{SUFFIX}"
+    return file.with_name(f"{file.stem}.{keyid}{SUFFIX}")
+
+
+def signatures_of(file: Path, kind: Kind, trusted: Mapping[str, PublicKey]) -> list[Signature]:
+    """Every envelope that lies where those of this file lie, each checked; in order of their names."""
+    pattern = f"*{SUFFIX}" if kind == "record" else f"{file.stem}.*{SUFFIX}"
+    folder = file.parent / SIGNATURES if kind == "record" else file.parent
+    return [check(path, file, kind, trusted) for path in sorted(folder.glob(pattern))]
+
+
+def check(path: Path, file: Path, kind: Kind, trusted: Mapping[str, PublicKey]) -> Signature:
+    """One envelope against the file that it should be about, and every other subject that is at hand."""
+    hints: tuple[str, ...] = ()
+    try:
+        if path.is_symlink():
+            raise VerificationFailed("it is a symbolic link", where=str(path), do="copy the file itself")
+        if path.stat().st_size > MAX_BYTES:
+            raise VerificationFailed("it is too large for an envelope", where=str(path), do="look at what it is")
+        envelope = open_envelope(path.read_bytes(), str(path))
+        hints = tuple(keyid for keyid, _ in envelope.signatures)
+        names = tuple(envelope.signers(trusted))
+        named = {keyid for keyid in hints if keyid in {key.keyid for key in trusted.values()}}
+        if named and not names:
+            raise VerificationFailed(
+                "the signature is not that of the trusted key", where=str(path), do="do not trust it"
+            )
+        statement = read_statement(envelope.body, str(path))
+        absent = _compare(statement, file, kind, str(path))
+    except (VerificationFailed, MissingInput, OSError) as error:
+        what = error.what if isinstance(error, VerificationFailed | MissingInput) else str(error)
+        return Signature(path, "invalid", what, (), hints)
+    left = f"; {absent} of its files are not at hand" if absent else ""
+    if not names:
+        keys = ", ".join(keyid[:12] or "no keyid" for keyid in hints)
+        return Signature(path, "unknown key", f"by a key that you do not trust ({keys}): says nothing{left}", (), hints)
+    return Signature(path, "trusted", f"by {', '.join(names)}{left}", names, hints)
+
+
+def _compare(statement: Statement, file: Path, kind: Kind, where: str) -> int:
+    """The statement's files against those at hand; returns how many are absent. Raises VerificationFailed."""
+    if statement.kind != kind:
+        raise VerificationFailed(f"it is about a {statement.kind}, not a {kind}", where=where, do="do not trust it")
+    if statement.main.sha256 != sha256(file.read_bytes()):
+        raise VerificationFailed(f"it is about another {kind} than {file.name}", where=where, do="do not trust it")
+    absent = 0
+    for subject in statement.subjects[1:]:
+        path = file.parent / subject.name
+        if subject.name.startswith("/") or ".." in Path(subject.name).parts or path.is_symlink():
+            raise VerificationFailed(f"{subject.name!r} leads outside the folder", where=where, do="do not trust it")
+        if not path.is_file():
+            absent += 1
+        elif file_sha256(path) != subject.sha256:
+            raise VerificationFailed(f"{subject.name} is not what was signed", where=where, do="do not trust it")
+    return absent

@@ -1,0 +1,41 @@
+"""Who stands behind a record, as three facts that are never one: who published it, who signed it, who checked it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from benchproof.floor import VERDICTS
+from benchproof.proof.keys import PublicKey
+from benchproof.proof.signatures import Signature, signatures_of
+from benchproof.report.text import out
+from benchproof.schema.record import Record
+from benchproof.schema.unknown import Unknown
+from benchproof.verdict import read_verdict
+
+
+def show_vouching(record: Record, file: Path, trusted: Mapping[str, PublicKey]) -> None:
+    """The publisher as the record names it, the signatures beside it, and the verdicts in verdicts/ with theirs."""
+    out("\nwho stands behind it", bold=True)
+    publisher = record.publisher
+    if isinstance(publisher, Unknown):
+        out(f"  published   unknown: {publisher.detail}")
+    else:
+        what = publisher.relationship.replace("_", " ")
+        out(f"  published   by {publisher.organization}, {what} to the model's developer, as the record says")
+    signatures = signatures_of(file, "record", trusted)
+    for signature in signatures:
+        out(f"  signed      {_told(signature)}")
+    if not signatures:
+        out("  signed      by nobody: nobody vouches for this record")
+    for path in sorted((file.parent / VERDICTS).glob("*.json")):
+        if path.name.endswith(".dsse.json"):
+            continue
+        verdict = read_verdict(path)
+        by = [_told(signature) for signature in signatures_of(path, "verdict", trusted)]
+        out(
+            f"  checked     {verdict.kind}: {verdict.outcome}, {verdict.created}; signed {', '.join(by) or 'by nobody'}"
+        )
+    out("`show` checks ids and signatures; `benchproof verify` checks everything that can be without the model")
+
+
+def _told(signature: Signature) -> str:
+    return signature.detail if signature.state != "invalid" else f"INVALID: {signature.detail}"

@@ -1,0 +1,144 @@
+"""Keys: made once, readable by their owner only, refused where they are weak, and never shown."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from benchproof.errors import BadInput, BenchproofError, MissingInput
+from benchproof.proof import keys
+from proof.test_envelope import SMALL
+
+
+@pytest.fixture(autouse=True)
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("BENCHPROOF_CONFIG", str(tmp_path / "config"))
+    monkeypatch.delenv(keys.KEY_VARIABLE, raising=False)
+    return tmp_path / "config"
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_a_private_key_is_its_owners_whatever_the_umask(config: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        keys.new_key("me", None)
+    finally:
+        os.umask(before)
+    assert (mode(config / "keys"), mode(config / "keys" / "me.pem")) == (0o700, 0o600)
+
+
+def test_a_key_signs_and_its_public_half_says_so(config: Path) -> None:
+    public = keys.new_key("me", None)
+    private = keys.signing_key("me", None)
+    assert private.public == public == keys.own_keys()["me"]
+    assert public.verifies(private.sign(b"x"), b"x")
+    assert not public.verifies(private.sign(b"x"), b"y")
+    assert keys.signing_key(str(config / "keys" / "me.pem"), None).public == public
+
+
+def test_a_key_is_never_overwritten(config: Path) -> None:
+    first = keys.new_key("me", None)
+    with pytest.raises(BadInput, match="never overwritten"):
+        keys.new_key("me", None)
+    assert keys.own_keys() == {"me": first}
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a b"])
+def test_a_name_is_no_path(name: str) -> None:
+    with pytest.raises(BadInput, match="no name"):
+        keys.new_key(name, None)
+
+
+def test_a_password_protects_and_a_wrong_one_opens_nothing() -> None:
+    keys.new_key("me", b"secret words")
+    assert keys.signing_key("me", b"secret words").public == keys.own_keys()["me"]
+    with pytest.raises(BadInput, match="wrong password"):
+        keys.signing_key("me", b"other words")
+    with pytest.raises(BadInput, match="protected by a password"):
+        keys.signing_key("me", None)
+    keys.new_key("open", None)
+    with pytest.raises(BadInput, match="no password"):
+        keys.signing_key("open", b"secret words")
+
+
+def test_a_key_that_others_may_read_does_not_sign(config: Path) -> None:
+    keys.new_key("me", None)
+    (config / "keys" / "me.pem").chmod(0o640)
+    with pytest.raises(BadInput, match="permissions"):
+        keys.signing_key("me", None)
+
+
+def test_a_key_comes_from_the_environment_and_a_broken_one_is_not_shown(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public = keys.new_key("me", None)
+    text = (config / "keys" / "me.pem").read_text()
+    monkeypatch.setenv(keys.KEY_VARIABLE, text)
+    assert keys.signing_key(None, None).public == public
+    secret = text.splitlines()[1]
+    monkeypatch.setenv(keys.KEY_VARIABLE, f"broken {secret}")
+    with pytest.raises(BadInput) as caught:
+        keys.signing_key(None, None)
+    assert secret not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert secret not in repr(keys.signing_key("me", None))
+
+
+def test_without_a_key_it_says_how_to_give_one() -> None:
+    with pytest.raises(MissingInput, match="BENCHPROOF_KEY"):
+        keys.signing_key(None, None)
+    with pytest.raises(MissingInput, match="nobody"):
+        keys.signing_key("nobody", None)
+
+
+def written(folder: Path, data: bytes) -> Path:
+    path = folder / "their.pub"
+    path.write_bytes(data)
+    return path
+
+
+def test_a_key_is_trusted_by_the_name_that_its_reader_gives_it(config: Path, tmp_path: Path) -> None:
+    public = keys.new_key("me", None)
+    path = written(tmp_path, public.pem())
+    assert keys.trust_key("alice", path) == public
+    assert keys.trusted_keys() == {"alice": public}
+    with pytest.raises(BadInput, match="trusted already, as 'alice'"):
+        keys.trust_key("bob", path)
+
+
+@pytest.mark.parametrize("raw", SMALL)
+def test_a_weak_key_is_not_trusted(tmp_path: Path, raw: str) -> None:
+    key = ed25519.Ed25519PublicKey.from_public_bytes(bytes.fromhex(raw))
+    path = written(tmp_path, key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    with pytest.raises(BadInput, match="weak"):
+        keys.trust_key("mallory", path)
+    assert keys.trusted_keys() == {}
+
+
+def test_what_is_no_public_key_is_told_for_what_it_is(config: Path, tmp_path: Path) -> None:
+    keys.new_key("me", None)
+    curve = ec.generate_private_key(ec.SECP256R1())
+    wrong: dict[str, tuple[Path, type[BenchproofError], str]] = {
+        "private": (config / "keys" / "me.pem", BadInput, "private key"),
+        "text": (written(tmp_path, b"hello"), BadInput, "PEM"),
+        "folder": (tmp_path, BadInput, "folder"),
+        "absent": (tmp_path / "nothing.pub", MissingInput, "nothing.pub"),
+    }
+    for path, kind, word in wrong.values():
+        with pytest.raises(kind, match=word):
+            keys.trust_key("x", path)
+    other = curve.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    with pytest.raises(BadInput, match="Ed25519"):
+        keys.trust_key("x", written(tmp_path, other))
+    own = tmp_path / "curve.pem"
+    own.write_bytes(curve.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    own.chmod(0o600)
+    with pytest.raises(BadInput, match="Ed25519"):
+        keys.signing_key(str(own), None)
