@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchproof.cli import check, compare, doctor, init, measure, prove, score_code, show, sign
+from benchproof.cli import check, compare, doctor, init, measure, prove, score_code, share, show, sign
 from benchproof.errors import BenchproofError, Interrupted, noted_log
 
 DEBUG_VARIABLE = "BENCHPROOF_DEBUG"
@@ -58,6 +58,7 @@ measure.register(app)
 show.register(app)
 prove.register(app)
 sign.register(app)
+share.register(app)
 check.register(app)
 compare.register(app)
 doctor.register(app)

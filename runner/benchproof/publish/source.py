@@ -1,0 +1,91 @@
+"""What an exporter is given: a record that reads, its exact bytes, the files beside it, and who signed it."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from benchproof.proof.signatures import SIGNATURES, SUFFIX
+from benchproof.schema.canonical import sha256
+from benchproof.schema.plan import TaskAskPin
+from benchproof.schema.record import Record
+from benchproof.schema.request import Doc, Encoded
+from benchproof.schema.score import Result
+from benchproof.schema.unknown import Unknown
+from benchproof.store.rows import Row, part_path, read_docs, read_rows
+from benchproof.store.runs import load_record
+
+KEYID = re.compile(r"[0-9a-f]{64}")
+Asked = tuple[Doc, list[Encoded]]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A record to be exported. keyids: of envelopes beside it, by their file names."""
+
+    record: Record
+    sha256: str
+    folder: Path
+    keyids: tuple[str, ...]
+
+    @property
+    def benchmarks(self) -> list[str]:
+        """Names of the benchmarks that have scores, in the order of their headlines."""
+        scored = {result.benchmark for result in self.record.results}
+        return [h.benchmark for h in self.record.effective.mark.headlines if h.benchmark in scored]
+
+    def results(self, benchmark: str) -> list[Result]:
+        """Every score of a benchmark."""
+        return [result for result in self.record.results if result.benchmark == benchmark]
+
+    def members(self, result: Result) -> list[TaskAskPin]:
+        """The asking halves of the tasks that a score is made of."""
+        return [self.record.effective.task_ask(task) for task in result.computed_from or [result.task]]
+
+    def rows(self, task: str) -> Iterator[tuple[Row, Asked | None]]:
+        """A task's scored docs with what was asked; None where requests/ is not at hand. Nothing without samples.
+
+        Raises VerificationFailed for files that cannot be read.
+        """
+        if not part_path(self.folder, "samples", task).is_file():
+            return
+        if not part_path(self.folder, "requests", task).is_file():
+            yield from ((row, None) for row in read_rows(self.folder, task))
+            return
+        yield from zip(read_rows(self.folder, task), read_docs(self.folder, task), strict=True)
+
+    @property
+    def model_id(self) -> str:
+        """`owner/name` on the Hub; `local/<name>` for a folder, in letters that a path may have."""
+        repo = self.record.effective.ask.model.repo
+        if repo is not None:
+            return repo if "/" in repo else f"unknown/{repo}"
+        return f"local/{re.sub(r'[^A-Za-z0-9._-]+', '-', self.record.model_name).strip('-.') or 'model'}"
+
+    def probe(self, name: str) -> Any:
+        """A probe of the last attempt; None if it is unknown or was not made."""
+        for attempt in self.record.observed.attempts[-1:]:
+            for probe in attempt.environment:
+                if probe.name == name and not isinstance(probe.value, Unknown):
+                    return probe.value
+        return None
+
+
+def read_exported(path: Path) -> Exported:
+    """The record at a path and what lies beside it. Raises MissingInput (3), VerificationFailed (1)."""
+    record, file = load_record(path)
+    envelopes = sorted((file.parent / SIGNATURES).glob(f"*{SUFFIX}"))
+    keyids = [name for name in (path.name.removesuffix(SUFFIX) for path in envelopes) if KEYID.fullmatch(name)]
+    return Exported(record, sha256(file.read_bytes()), file.parent, tuple(keyids))
+
+
+def epoch(moment: str) -> str:
+    """RFC 3339 as whole seconds since 1970, in text."""
+    return str(int(datetime.fromisoformat(moment).timestamp()))
+
+
+def common(values: Sequence[Any]) -> Any:
+    """The value that all share; None if they differ or there is none."""
+    return values[0] if values and all(value == values[0] for value in values) else None
