@@ -94,7 +94,7 @@ def test_scores_with_their_n_and_errors_are_those_of_the_file(tmp_path: Path) ->
 def test_the_settings_of_the_file_become_a_spec(tmp_path: Path) -> None:
     spec, _ = spec_of_published(read_published(written(tmp_path, results())), None)
     assert (spec.model.repo, spec.model.revision, spec.model.chat_template) == ("owner/name", "a" * 40, "model")
-    assert (spec.model.system_prompt, spec.model.trust_remote_code) == ("Be brief.", True)
+    assert (spec.model.system_prompt, spec.model.trust_remote_code) == ("Be brief.", False)
     assert (spec.engine.dtype, spec.seeds.fewshot, spec.seeds.generation) == ("bfloat16", 99, 7)
     assert isinstance(spec.suite, SuiteAsk)
     mmlu, gsm8k = spec.suite.tasks
@@ -107,7 +107,13 @@ def test_the_settings_of_the_file_become_a_spec(tmp_path: Path) -> None:
 def test_what_the_file_does_not_say_or_cannot_be_carried_is_said(tmp_path: Path) -> None:
     _, assumed = spec_of_published(read_published(written(tmp_path, results())), None)
     text = "\n".join(assumed)
-    for word in ("data: the file names no revision", "hardware", "lm-eval 0.4.3", "model_args odd"):
+    for word in (
+        "data: the file names no revision",
+        "hardware",
+        "lm-eval 0.4.3",
+        "model_args odd",
+        "trust_remote_code",
+    ):
         assert word in text
     bare = results(**{"n-shot": {}, "n-samples": {}, "configs": {}})
     for key in ("chat_template", "lm_eval_version", "model_name"):

@@ -26,7 +26,11 @@ def spec_of_published(found: Published, model: str | None) -> tuple[RunSpec, lis
     fields = out.choices.fields
     fields.update({"model.path": given} if given.startswith(("/", ".", "~")) else model_fields(given))
     for key, value in found.model_args.items():
-        if key not in SILENT:
+        if key == "trust_remote_code":
+            out.note(
+                key, "not carried: a file of somebody else's makes nobody run a model's code; set it after reading it"
+            )
+        elif key not in SILENT:
             MODEL_ARGS.get(key, unknown_arg)(key, value, out)
     if "model.path" in fields:
         fields.pop("model.revision", None)
