@@ -50,10 +50,46 @@ def test_a_key_is_never_overwritten(config: Path) -> None:
     assert keys.own_keys() == {"me": first}
 
 
-@pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a b"])
-def test_a_name_is_no_path(name: str) -> None:
+def test_half_a_pair_is_left_alone(config: Path) -> None:
+    """A new private half beside an old public one would sign under an id that `keys list` does not know."""
+    first = keys.new_key("me", None)
+    (config / "keys" / "me.pem").unlink()
+    with pytest.raises(BadInput, match="never overwritten"):
+        keys.new_key("me", None)
+    assert not (config / "keys" / "me.pem").exists()
+    assert keys.own_keys() == {"me": first}
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a b", "me.pem", "0123456789abcdef" * 4])
+def test_a_name_is_neither_a_path_nor_a_key_id(name: str, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no name"):
         keys.new_key(name, None)
+    path = written(tmp_path, keys.new_key("me", None).pem())
+    with pytest.raises(BadInput, match="no name"):
+        keys.trust_key(name, path)
+
+
+def test_a_name_is_never_taken_for_a_path_nor_a_path_for_a_name(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of the folder where one happens to stand does not sign in the place of one's own key."""
+    monkeypatch.chdir(tmp_path)
+    keys.new_key("theirs", None)
+    (config / "keys" / "theirs.pem").rename(tmp_path / "me")
+    with pytest.raises(MissingInput, match=str(config / "keys" / "me.pem")):
+        keys.signing_key("me", None)
+    assert keys.signing_key("./me", None).public == keys.own_keys()["theirs"]
+    keys.new_key("me", None)
+    with pytest.raises(MissingInput):
+        keys.signing_key("me.pem", None)
+
+
+def test_a_password_that_the_library_cannot_take_is_refused() -> None:
+    keys.new_key("me", b"x" * keys.MAX_PASSWORD)
+    assert keys.signing_key("me", b"x" * keys.MAX_PASSWORD).public == keys.own_keys()["me"]
+    with pytest.raises(BadInput, match="over 1023 bytes"):
+        keys.new_key("you", b"x" * (keys.MAX_PASSWORD + 1))
+    assert list(keys.own_keys()) == ["me"]
 
 
 def test_a_password_protects_and_a_wrong_one_opens_nothing() -> None:
@@ -111,6 +147,9 @@ def test_a_key_is_trusted_by_the_name_that_its_reader_gives_it(config: Path, tmp
     assert keys.trusted_keys() == {"alice": public}
     with pytest.raises(BadInput, match="trusted already, as 'alice'"):
         keys.trust_key("bob", path)
+    with pytest.raises(BadInput, match="never overwritten"):
+        keys.trust_key("alice", written(tmp_path, keys.new_key("you", None).pem()))
+    assert keys.trusted_keys() == {"alice": public}
 
 
 @pytest.mark.parametrize("raw", SMALL)

@@ -4,6 +4,7 @@ Light on purpose: `--help` imports this, errors.py and the commands' signatures,
 """
 
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -17,6 +18,8 @@ from benchproof.cli import check, compare, doctor, init, measure, prove, score_c
 from benchproof.errors import BenchproofError, Interrupted, noted_log
 
 DEBUG_VARIABLE = "BENCHPROOF_DEBUG"
+# Also where its end was cut off. A key given where a name belongs would stand in the message, and so in a CI's log.
+PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 
 app = typer.Typer(
     name="benchproof",
@@ -92,9 +95,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _told(error: BenchproofError, debug: bool, cause: BaseException | None = None) -> int:
     if debug:
-        traceback.print_exception(cause or error)
+        sys.stderr.write(_traceback(cause or error))
     for line in error.lines():
-        print(line, file=sys.stderr)  # noqa: T201  # the command line speaks to people
+        print(_without_keys(line), file=sys.stderr)  # noqa: T201  # the command line speaks to people
     return error.exit_code
 
 
@@ -113,7 +116,7 @@ def _usage_error(error: Any) -> BenchproofError:
 
 def _bug(error: Exception, debug: bool) -> int:
     if debug:
-        traceback.print_exception(error)
+        sys.stderr.write(_traceback(error))
     where = noted_log(error) or _written(error)
     text = " ".join(str(error).split())[:200]
     return _told(
@@ -126,12 +129,20 @@ def _bug(error: Exception, debug: bool) -> int:
     )
 
 
+def _traceback(error: BaseException) -> str:
+    return _without_keys("".join(traceback.format_exception(error)))
+
+
+def _without_keys(text: str) -> str:
+    return PRIVATE_KEY.sub("[a private key]", text)
+
+
 def _written(error: Exception) -> str:
     """The traceback in a file that stays."""
     try:
         fd, name = tempfile.mkstemp(prefix="benchproof-", suffix=".txt")
         with os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write("".join(traceback.format_exception(error)))
+            file.write(_traceback(error))
     except OSError:
         return "no file (no temporary folder can be written); use --debug"
     return str(Path(name))

@@ -32,6 +32,9 @@ from benchproof.store.files import disk_errors, write_once
 
 KEY_VARIABLE = "BENCHPROOF_KEY"
 NAME = re.compile(r"[A-Za-z0-9][\w.\-]*")
+# What stands for something else where a key is named: a path after --key, a key id after --require.
+NO_NAME = re.compile(r".*\.pem|[0-9a-f]{64}")
+MAX_PASSWORD = 1023  # bytes: OpenSSL's limit
 FIELD = 2**255 - 19
 ORDER = 2**252 + 27742317777372353535851937790883648493  # of the base point: a signature's S lies below
 # The y of the eight points of small order, sign bit cleared: under them, anything verifies without a private key.
@@ -100,14 +103,16 @@ def config_folder() -> Path:
 
 
 def new_key(name: str, password: bytes | None) -> PublicKey:
-    """Makes a key pair. Raises BadInput (2) for a name that is taken or cannot be one."""
+    """Makes a key pair. Raises BadInput (2) for a name that is taken or cannot be one, or too long a password."""
+    if password and len(password) > MAX_PASSWORD:
+        raise BadInput(f"a password of over {MAX_PASSWORD} bytes", where=name, do="give a shorter one")
     folder = _folder("keys")
-    private = folder / f"{_named(name)}.pem"
+    private, half = _free(folder / f"{_named(name)}.pem"), _free(folder / f"{name}.pub")
     key = Ed25519PrivateKey.generate()
     protection = BestAvailableEncryption(password) if password else NoEncryption()
     write_once(private, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection), mode=0o600)
     public = PublicKey(key.public_key().public_bytes_raw())
-    write_once(private.with_suffix(".pub"), public.pem())
+    write_once(half, public.pem())
     return public
 
 
@@ -127,7 +132,7 @@ def trust_key(name: str, path: Path) -> PublicKey:
     for known, other in trusted_keys().items():
         if other == public:
             raise BadInput(f"that key is trusted already, as {known!r}", where=str(path), do="nothing is to be done")
-    write_once(_folder("trust") / f"{_named(name)}.pub", public.pem())
+    write_once(_free(_folder("trust") / f"{_named(name)}.pub"), public.pem())
     return public
 
 
@@ -153,8 +158,9 @@ def read_public(path: Path) -> PublicKey:
 
 
 def signing_key(word: str | None, password: bytes | None) -> PrivateKey:
-    """The key that a word names: a name of one's own keys, or a path; without a word, the one in $BENCHPROOF_KEY.
+    """The key that a word names; without a word, the one in $BENCHPROOF_KEY.
 
+    A word with a slash or the ending .pem is a path, any other a name of one's own keys: never the one for the other.
     Raises MissingInput (3) where there is none, BadInput (2) for a file that others may read, or a wrong password.
     """
     if word is None:
@@ -162,8 +168,13 @@ def signing_key(word: str | None, password: bytes | None) -> PrivateKey:
         if not text:
             raise MissingInput("no key to sign with", where="--key", do=f"give --key NAME, or set {KEY_VARIABLE}")
         return _private(text.encode("utf-8", "surrogateescape"), password, f"${KEY_VARIABLE}")
-    named = config_folder() / "keys" / f"{word}.pem"
-    path = named if NAME.fullmatch(word) and named.exists() else Path(word)
+    if "PRIVATE KEY" in word:
+        raise BadInput(
+            "a private key on the command line, where others can see it",
+            where="--key",
+            do=f"put it into {KEY_VARIABLE} and leave --key out; think of a new key",
+        )
+    path = Path(word) if "/" in word or word.endswith(".pem") else config_folder() / "keys" / f"{word}.pem"
     data = _bytes(path)
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise BadInput(
@@ -206,9 +217,20 @@ def _folder(part: str) -> Path:
 
 
 def _named(name: str) -> str:
-    if not NAME.fullmatch(name):
-        raise BadInput(f"{name!r} is no name for a key", where="keys", do="use letters, digits, `.`, `-` and `_`")
+    if not NAME.fullmatch(name) or NO_NAME.fullmatch(name):
+        raise BadInput(
+            f"{name!r} is no name for a key",
+            where="keys",
+            do="use letters, digits, `.`, `-` and `_`; no key id, and no ending .pem",
+        )
     return name
+
+
+def _free(path: Path) -> Path:
+    """The path, if nothing is there: a pair of which only one half were written would sign under another key's id."""
+    if path.exists():
+        raise BadInput(f"{path.name} exists and is never overwritten", where=str(path), do="give another name")
+    return path
 
 
 def _bytes(path: Path) -> bytes:
