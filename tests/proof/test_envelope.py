@@ -1,6 +1,7 @@
 """Envelopes: other people's verifiers accept ours, and every way to forge one is refused before anything is parsed."""
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -10,14 +11,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from securesystemslib.dsse import Envelope as TheirEnvelope
+from securesystemslib.signer._crypto_signer import CryptoSigner  # the package does not export them to type checkers
 from securesystemslib.signer._key import SSlibKey
 
 from benchproof.errors import VerificationFailed
-from benchproof.proof.envelope import open_envelope, pae, seal
+from benchproof.proof.envelope import MAX_SIGNATURES, PAYLOAD_TYPE, open_envelope, pae, seal
 from benchproof.proof.keys import ORDER, PrivateKey, PublicKey
 
 BODY = b'{"a":1}'
-KEY = PrivateKey(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+SEED = bytes(range(32))
+KEY = PrivateKey(Ed25519PrivateKey.from_private_bytes(SEED))
 OTHER = PrivateKey(Ed25519PrivateKey.from_private_bytes(bytes(32)))
 TRUSTED = {"alice": KEY.public}
 
@@ -54,7 +57,9 @@ def test_ours_is_accepted_by_securesystemslib_and_theirs_by_us() -> None:
     crypto = Ed25519PublicKey.from_public_bytes(KEY.public.raw)
     key = SSlibKey.from_crypto(crypto, keyid=KEY.public.keyid)
     assert set(TheirEnvelope.from_dict(sealed()).verify([key], 1)) == {KEY.public.keyid}
-    assert signers(sealed()) == ["alice"]
+    theirs = TheirEnvelope(BODY, PAYLOAD_TYPE, {})
+    theirs.sign(CryptoSigner(Ed25519PrivateKey.from_private_bytes(SEED), public_key=key))
+    assert signers(theirs.to_dict()) == ["alice"]
 
 
 def test_a_body_comes_back_byte_for_byte() -> None:
@@ -111,6 +116,7 @@ REFUSED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a stray character": lambda e: e | {"payload": e["payload"][:4] + "\n" + e["payload"][4:]},
     "loose bits": loose_bits,
     "two alphabets": lambda e: e | {"payload": "+-+-"},
+    "too many signatures": lambda e: e | {"signatures": [first(e)] * (MAX_SIGNATURES + 1)},
     "a keyid that is no text": lambda e: e | {"signatures": [first(e) | {"keyid": 7}]},
     "a list": lambda e: [e],
     "a key twice": lambda e: json.dumps(e).replace('"payloadType"', '"payload": "", "payloadType"', 1).encode(),
@@ -157,6 +163,19 @@ def test_what_the_trusted_key_did_not_sign_is_not_signed(name: str) -> None:
 def test_a_signature_whose_point_is_of_small_order_is_none(raw: str) -> None:
     sig = base64.b64encode(bytes.fromhex(raw) + bytes(32)).decode()
     assert signers(sealed() | {"signatures": [{"keyid": KEY.public.keyid, "sig": sig}]}) == []
+
+
+def test_an_owner_cannot_sign_with_a_point_of_small_order_either() -> None:
+    """R the point of order 1 and S = k a: correct by the equation, and it gives the private scalar a away."""
+    message = pae(PAYLOAD_TYPE, BODY)
+    scalar = bytearray(hashlib.sha512(SEED).digest()[:32])
+    scalar[0] &= 248
+    scalar[31] = scalar[31] & 127 | 64
+    point = bytes.fromhex(SMALL[0])
+    k = int.from_bytes(hashlib.sha512(point + KEY.public.raw + message).digest(), "little")
+    signature = point + (k * int.from_bytes(scalar, "little") % ORDER).to_bytes(32, "little")
+    Ed25519PublicKey.from_public_bytes(KEY.public.raw).verify(signature, message)  # the library believes it
+    assert not KEY.public.verifies(signature, message)
 
 
 @pytest.mark.parametrize("raw", SMALL)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from benchproof.proof.envelope import PAYLOAD_TYPE, pae
 from benchproof.proof.keys import PrivateKey
@@ -130,6 +133,22 @@ def link(folder: Path) -> None:
     path.symlink_to(folder.parent / "kept.json")
 
 
+def broken_beside_valid(folder: Path) -> None:
+    """In the envelope of another whom the reader may trust too."""
+    path = sign(folder, OTHER)
+    value = json.loads(path.read_bytes())
+    value["signatures"].append({"keyid": KEY.public.keyid, "sig": base64.b64encode(bytes(range(64))).decode()})
+    path.write_text(json.dumps(value))
+    envelope_path(folder / "record.json", "record", KEY.public.keyid).unlink()
+
+
+def pipe(folder: Path) -> None:
+    """A reader of it would wait for ever."""
+    path = envelope_path(folder / "record.json", "record", KEY.public.keyid)
+    path.unlink()
+    os.mkfifo(path)
+
+
 FORGED: dict[str, Callable[[Path], Any]] = {
     "1 a payload byte": in_envelope(lambda e: e.update(payload=flip(e["payload"]))),
     "2 a signature byte": in_envelope(lambda e: e["signatures"][0].update(sig=flip(e["signatures"][0]["sig"]))),
@@ -161,6 +180,8 @@ FORGED: dict[str, Callable[[Path], Any]] = {
         folder, lambda value: value["subject"][1]["digest"].update(sha256="0" * 64)
     ),
     "a symbolic link": link,
+    "a pipe": pipe,
+    "a broken one of this key beside somebody's valid one": broken_beside_valid,
     "no JSON": lambda folder: envelope_path(folder / "record.json", "record", KEY.public.keyid).write_bytes(b"{"),
 }
 
@@ -173,6 +194,37 @@ def test_a_forged_signature_fails_by_its_check_and_by_no_other(signed: Path, nam
     assert failed(signed, "alice") == ["signatures", "required-signers"]
     without = [check for check in CHECKS if check[0] != "signatures"]
     assert verify_all([signed], without, trusted=TRUSTED)[0].exit_code == 0, "without the check it is believed"
+
+
+def test_a_valid_signature_does_not_cover_for_a_broken_one_beside_it(signed: Path) -> None:
+    broken_beside_valid(signed)
+    both = TRUSTED | {"bob": OTHER.public}
+    (signature,) = signatures_of(signed / "record.json", "record", both)
+    assert (signature.state, signature.names) == ("invalid", ())
+    assert "alice's key is not that key's" in signature.detail
+
+
+def test_no_changed_byte_of_any_signed_file_is_vouched_for(signed: Path) -> None:
+    (envelope,) = (signed / "signatures").iterdir()
+    body = json.loads(base64.b64decode(json.loads(envelope.read_bytes())["payload"]))
+    names = [subject["name"] for subject in body["subject"]]
+    assert {name.partition("/")[0] for name in names} >= {"record.json", "journal", "samples", "requests", "plan.json"}
+
+    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(st.data())
+    def change(data: st.DataObject) -> None:
+        path = signed / data.draw(st.sampled_from(names))
+        whole = path.read_bytes()
+        place = data.draw(st.integers(0, len(whole) - 1))
+        other = data.draw(st.integers(0, 255).filter(lambda byte: byte != whole[place]))
+        try:
+            path.write_bytes(whole[:place] + bytes([other]) + whole[place + 1 :])
+            assert [item.state for item in found(signed)] == ["invalid"]
+        finally:
+            path.write_bytes(whole)
+
+    change()
+    assert [item.state for item in found(signed)] == ["trusted"]
 
 
 def test_another_key_is_not_the_required_one(signed: Path) -> None:

@@ -16,6 +16,7 @@ from benchproof.schema.canonical import canonical, strict_loads
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 MAX_BYTES = 4_000_000  # of an envelope: a statement is a few hundred bytes for each file of a run
+MAX_SIGNATURES = 16  # of an envelope; ours has one. Each is tried under every trusted key
 URL_SAFE = str.maketrans("-_", "+/")
 
 
@@ -60,7 +61,8 @@ def seal(body: bytes, key: PrivateKey) -> bytes:
 def open_envelope(data: bytes, where: str) -> Envelope:
     """An envelope's bytes, read strictly. Nothing in the body is parsed, and no signature is checked yet.
 
-    Raises VerificationFailed (1): too large, no strict JSON, another type, no signature, base64 in a second spelling.
+    Raises VerificationFailed (1): too large, no strict JSON, another type, no signature or too many, base64
+    in a second spelling.
     """
 
     def refuse(what: str) -> VerificationFailed:
@@ -75,6 +77,8 @@ def open_envelope(data: bytes, where: str) -> Envelope:
         raise refuse(f"its type is {value.get('payloadType')!r}, not {PAYLOAD_TYPE}")
     if not value["signatures"]:
         raise refuse("its list of signatures is empty")
+    if len(value["signatures"]) > MAX_SIGNATURES:
+        raise refuse(f"it has over {MAX_SIGNATURES} signatures")
     try:
         body = _decoded(value.get("payload"))
         signatures = tuple((_hint(item), _decoded(item.get("sig"))) for item in value["signatures"])

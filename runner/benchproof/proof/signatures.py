@@ -4,12 +4,13 @@ RUN_DIR/signatures/<keyid>.dsse.json        over the record, one envelope for ea
 <verdict>.<keyid>.dsse.json                 beside a verdict's file
 """
 
-from collections.abc import Mapping
+import glob
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from benchproof.errors import MissingInput, VerificationFailed
+from benchproof.errors import BadInput, MissingInput, VerificationFailed
 from benchproof.proof.envelope import MAX_BYTES, open_envelope, seal
 from benchproof.proof.keys import PrivateKey, PublicKey
 from benchproof.proof.statement import Kind, Statement, read_statement
@@ -40,8 +41,36 @@ def write_signature(statement: Statement, file: Path, key: PrivateKey) -> Path:
     target = envelope_path(file, statement.kind, key.public.keyid)
     with disk_errors(target):
         target.parent.mkdir(exist_ok=True)
+    if target.exists():
+        raise BadInput(
+            "this key has signed it: its envelope exists and is never overwritten",
+            where=str(target),
+            do="nothing is to be done; `benchproof verify` tells whether it is valid",
+        )
     write_once(target, seal(statement.to_bytes(), key))
     return target
+
+
+def attach(verdict: Path, to: Path, signatures: Sequence[Signature]) -> None:
+    """Copies a verdict's file, and the envelopes beside it, to another place. What is there already stays.
+
+    signatures: `signatures_of` the verdict. Raises VerificationFailed (1), before anything is copied, if one is
+    invalid; BadInput (2) if something else is there.
+    """
+    for item in signatures:
+        if item.state == "invalid":
+            raise VerificationFailed(
+                f"a signature of the verdict is not valid: {item.detail}",
+                where=str(item.path),
+                do="take both files from whoever signed it again",
+            )
+    with disk_errors(to):
+        to.parent.mkdir(exist_ok=True)
+    envelopes = [(item.path, to.with_name(to.stem + item.path.name.removeprefix(verdict.stem))) for item in signatures]
+    for source, target in [(verdict, to), *envelopes]:
+        data = source.read_bytes()
+        if not target.exists() or target.read_bytes() != data:
+            write_once(target, data)
 
 
 def envelope_path(file: Path, kind: Kind, keyid: str) -> Path:
@@ -53,7 +82,7 @@ def envelope_path(file: Path, kind: Kind, keyid: str) -> Path:
 
 def signatures_of(file: Path, kind: Kind, trusted: Mapping[str, PublicKey]) -> list[Signature]:
     """Every envelope that lies where those of this file lie, each checked; in order of their names."""
-    pattern = f"*{SUFFIX}" if kind == "record" else f"{file.stem}.*{SUFFIX}"
+    pattern = f"*{SUFFIX}" if kind == "record" else f"{glob.escape(file.stem)}.*{SUFFIX}"
     folder = file.parent / SIGNATURES if kind == "record" else file.parent
     return [check(path, file, kind, trusted) for path in sorted(folder.glob(pattern))]
 
@@ -64,16 +93,21 @@ def check(path: Path, file: Path, kind: Kind, trusted: Mapping[str, PublicKey]) 
     try:
         if path.is_symlink():
             raise VerificationFailed("it is a symbolic link", where=str(path), do="copy the file itself")
+        if not path.is_file():  # a pipe, say, at which a reader would wait for ever
+            raise VerificationFailed("it is no file", where=str(path), do="look at what it is")
         if path.stat().st_size > MAX_BYTES:
             raise VerificationFailed("it is too large for an envelope", where=str(path), do="look at what it is")
         envelope = open_envelope(path.read_bytes(), str(path))
         hints = tuple(keyid for keyid, _ in envelope.signatures)
         names = tuple(envelope.signers(trusted))
-        named = {keyid for keyid in hints if keyid in {key.keyid for key in trusted.values()}}
-        if named and not names:
-            raise VerificationFailed(
-                "the signature is not that of the trusted key", where=str(path), do="do not trust it"
-            )
+        signed = {trusted[name].keyid for name in names}
+        for name, key in trusted.items():
+            if key.keyid in set(hints) - signed:
+                raise VerificationFailed(
+                    f"a signature that bears the id of {name}'s key is not that key's",
+                    where=str(path),
+                    do="do not trust it",
+                )
         statement = read_statement(envelope.body, str(path))
         absent = _compare(statement, file, kind, str(path))
     except (VerificationFailed, MissingInput, OSError) as error:
