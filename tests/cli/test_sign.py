@@ -114,6 +114,50 @@ def test_a_verdict_is_countersigned_beside_the_authors_signature(
     author("sign", str(path)).refused(3, KEY_VARIABLE)
 
 
+def test_somebody_elses_signed_verdict_is_attached_without_a_key(
+    author: Person, reader: Person, tmp_path: Path
+) -> None:
+    _, run = table_run(tmp_path / "table")
+    run_again(run, tmp_path / "again")
+    verdict = tmp_path / "again" / "verdict.json"
+    reader("keys", "new", "bob")
+    assert reader("sign", str(verdict), "--key", "bob").code == 0
+    (envelope,) = verdict.parent.glob("verdict.*.dsse.json")
+    whole = envelope.read_bytes()
+
+    envelope.write_bytes(whole.replace(b"vnd.in-toto", b"vnd.in-tot0"))
+    author("countersign", str(run), "--verdict", str(verdict)).refused(1, "not valid")
+    assert not (run / "verdicts").exists()
+    envelope.write_bytes(whole)
+
+    for _ in range(2):  # again is the same
+        attached = author("countersign", str(run), "--verdict", str(verdict))
+        assert (attached.code, attached.err) == (0, "")
+        assert "by a key that you do not trust" in attached.out
+    copies = sorted((run / "verdicts").iterdir(), key=lambda path: len(path.name))
+    assert [path.read_bytes() for path in copies] == [verdict.read_bytes(), whole]
+    public = tmp_path / "bob.pub"
+    public.write_text(reader("keys", "export", "bob").out)
+    author("keys", "trust", "bob", str(public))
+    assert "checked     reproduction: bitwise" in (shown := author("show", str(run)).out)
+    assert "signed by bob" in shown
+
+    author("keys", "new", "me")
+    assert author("countersign", str(run), "--verdict", str(verdict), "--key", "me").code == 0
+    assert len(list((run / "verdicts").iterdir())) == 3
+
+
+def test_a_verdict_about_another_record_is_not_shown_as_one_of_this(author: Person, run: Path, tmp_path: Path) -> None:
+    """Whoever publishes a record could lay the signed verdict on a better one beside it."""
+    _, better = table_run(tmp_path / "better")
+    run_again(better, tmp_path / "again")
+    (run / "verdicts").mkdir()
+    shutil.copyfile(tmp_path / "again" / "verdict.json", run / "verdicts" / "reproduction-0.json")
+    shown = author("show", str(run)).out
+    assert "INVALID: reproduction-0.json is about another record" in shown
+    assert "bitwise" not in shown
+
+
 def test_words_that_cannot_be_are_refused(author: Person, run: Path, tmp_path: Path) -> None:
     author("keys", "export", "nobody").refused(3, "nobody")
     author("sign", str(run), "--key", "nobody").refused(3, "nobody")
@@ -136,7 +180,8 @@ def test_no_secret_stands_in_anything_that_is_said_or_written(
     monkeypatch.setenv("BENCHPROOF_CONFIG", str(config))
     monkeypatch.setenv("HF_TOKEN", "hf_plantedplantedplanted")
     benchproof("keys", "new", "open")
-    secret = (config / "keys" / "open.pem").read_text().splitlines()[1]
+    whole = (config / "keys" / "open.pem").read_text()
+    secret = whole.splitlines()[1]
     calls = [
         ("keys", "new", "shut", "--password-file", str(password)),
         ("keys", "list"),
@@ -146,6 +191,14 @@ def test_no_secret_stands_in_anything_that_is_said_or_written(
         ("sign", str(run), "--key", "shut", "--debug"),
         ("sign", str(run), "--key", "shut", "--password-file", str(config / "keys" / "open.pub"), "--debug"),
         ("keys", "trust", "x", str(config / "keys" / "open.pem"), "--debug"),
+        # Given where something else belongs, as a job's script does that lacks a quote or a word.
+        ("sign", str(run), "--key", whole, "--debug"),
+        ("sign", str(run), whole, "--debug"),
+        ("sign", "--key", "open", "--debug", "--", whole),
+        ("keys", "trust", "x", whole, "--debug"),
+        ("keys", "trust", "--debug", "--", "x", whole),
+        ("keys", "new", "--debug", "--", whole),
+        ("sign", str(run), "--key", "shut", "--password-file", password.read_text(), "--debug"),
         ("sign", str(run), "--debug"),
         ("verify", str(run)),
     ]

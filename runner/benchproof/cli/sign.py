@@ -104,31 +104,40 @@ def sign(
 
 def countersign(
     record: Annotated[Path, typer.Argument(metavar="RECORD|RUN_DIR", help="The record that was checked.")],
-    verdict: Annotated[Path, typer.Option("--verdict", metavar="FILE", help="The verdict.json of your own check.")],
-    key: Key = None,
+    verdict: Annotated[
+        Path, typer.Option("--verdict", metavar="FILE", help="The verdict.json of a check, with its signatures if any.")
+    ],
+    key: Annotated[
+        str | None,
+        typer.Option("--key", metavar="NAME|PATH", help="Your key. [default: $BENCHPROOF_KEY, if nobody has signed]"),
+    ] = None,
     password_file: PasswordFile = None,
 ) -> None:
-    """Attach your signed verdict to somebody's record.
+    """Attach a signed verdict to somebody's record.
 
     It goes into the run folder's verdicts/, beside the author's signature and never instead of it.
     """
     from benchproof.errors import BadInput
     from benchproof.floor import VERDICTS
-    from benchproof.store.files import disk_errors, file_sha256, write_once
+    from benchproof.proof.keys import trusted_keys
+    from benchproof.proof.signatures import attach, envelope_path, signatures_of
+    from benchproof.report.text import out
+    from benchproof.report.vouching import is_about
     from benchproof.store.runs import load_record
     from benchproof.verdict import read_verdict
 
     found, file = load_record(record)
     judged = read_verdict(verdict)
-    if judged.about.record_id != found.record_id or judged.about.sha256 != file_sha256(file):
+    if not is_about(judged, found, file):
         raise BadInput("that verdict is about another record", where=str(verdict), do="give the verdict of this record")
-    owner = _key(key, password_file)
+    signatures = signatures_of(verdict, "verdict", trusted_keys())
+    owner = _key(key, password_file) if key or not signatures else None
     target = file.parent / VERDICTS / f"{judged.kind}-{judged.verdict_id[:12]}.json"
-    with disk_errors(target):
-        target.parent.mkdir(exist_ok=True)
-    if not target.exists() or target.read_bytes() != verdict.read_bytes():
-        write_once(target, verdict.read_bytes())
-    _sign(target, owner)
+    attach(verdict, target, signatures)
+    for signature in signatures:
+        out(f"attached {target}, signed {signature.detail}")
+    if owner and not envelope_path(verdict, "verdict", owner.public.keyid).exists():
+        _sign(target, owner)
 
 
 def _sign(path: Path, key: "PrivateKey") -> None:
@@ -165,8 +174,12 @@ def _password(file: Path | None) -> bytes | None:
         return None
     try:
         lines = file.read_bytes().splitlines()
-    except OSError as error:
-        raise MissingInput(f"no password file: {error.strerror}", where=str(file), do="check the path") from error
+    except (OSError, ValueError):  # a password where its file's name belongs would stand in the message
+        raise MissingInput(
+            "no password file there, or it cannot be read",
+            where="--password-file",
+            do="give the path of a file whose first line is the password",
+        ) from None
     if not lines or not lines[0]:
         raise BadInput("the password is empty", where=str(file), do="write it on the first line")
     return lines[0]

@@ -9,6 +9,8 @@ from benchproof.proof.signatures import Signature, signatures_of
 from benchproof.report.text import out
 from benchproof.schema.record import Record
 from benchproof.schema.unknown import Unknown
+from benchproof.schema.verdict import Verdict
+from benchproof.store.files import file_sha256
 from benchproof.verdict import read_verdict
 
 
@@ -30,11 +32,19 @@ def show_vouching(record: Record, file: Path, trusted: Mapping[str, PublicKey]) 
         if path.name.endswith(".dsse.json"):
             continue
         verdict = read_verdict(path)
+        if verdict.kind != "noise" and not is_about(verdict, record, file):  # noise is of a plan, and judges no record
+            out(f"  checked     INVALID: {path.name} is about another record")
+            continue
         by = [_told(signature) for signature in signatures_of(path, "verdict", trusted)]
         out(
             f"  checked     {verdict.kind}: {verdict.outcome}, {verdict.created}; signed {', '.join(by) or 'by nobody'}"
         )
     out("`show` checks ids and signatures; `benchproof verify` checks everything that can be without the model")
+
+
+def is_about(verdict: Verdict, record: Record, file: Path) -> bool:
+    """Whether a verdict is about this record, by its id and by its file's bytes."""
+    return (verdict.about.record_id, verdict.about.sha256) == (record.record_id, file_sha256(file))
 
 
 def _told(signature: Signature) -> str:
