@@ -50,7 +50,7 @@ def test_a_record_goes_from_its_author_to_a_reader_who_trusts_the_key(
     assert made.code == 0
     keyid = made.out.split()[1]
     assert author("sign", str(run), "--key", "me").code == 0
-    author("sign", str(run), "--key", "me").refused(2, "never overwritten")
+    author("sign", str(run), "--key", "me").refused(2, "never overwritten", "nothing is to be done")
     public = tmp_path / "me.pub"
     public.write_text(author("keys", "export", "me").out)
 

@@ -104,9 +104,17 @@ def test_a_password_protects_and_a_wrong_one_opens_nothing() -> None:
         keys.signing_key("open", b"secret words")
 
 
-def test_a_key_that_others_may_read_does_not_sign(config: Path) -> None:
+def test_a_folder_that_others_may_enter_is_closed(config: Path) -> None:
+    (config / "keys").mkdir(parents=True)
+    (config / "keys").chmod(0o755)
     keys.new_key("me", None)
-    (config / "keys" / "me.pem").chmod(0o640)
+    assert mode(config / "keys") == 0o700
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602])
+def test_a_key_that_others_may_read_or_write_does_not_sign(config: Path, mode: int) -> None:
+    keys.new_key("me", None)
+    (config / "keys" / "me.pem").chmod(mode)
     with pytest.raises(BadInput, match="permissions"):
         keys.signing_key("me", None)
 
@@ -125,6 +133,13 @@ def test_a_key_comes_from_the_environment_and_a_broken_one_is_not_shown(
     assert secret not in str(caught.value)
     assert caught.value.__cause__ is None
     assert secret not in repr(keys.signing_key("me", None))
+
+
+def test_a_key_on_the_command_line_is_told_as_what_it_is(config: Path) -> None:
+    keys.new_key("me", None)
+    with pytest.raises(BadInput, match="private key on the command line") as caught:
+        keys.signing_key((config / "keys" / "me.pem").read_text(), None)
+    assert "-----" not in str(caught.value)
 
 
 def test_without_a_key_it_says_how_to_give_one() -> None:

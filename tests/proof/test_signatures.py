@@ -176,6 +176,12 @@ FORGED: dict[str, Callable[[Path], Any]] = {
         folder, lambda value: value["subject"].append(dict(value["subject"][1]))
     ),
     "a subject outside": lambda folder: resealed(folder, lambda value: value["subject"][1].update(name="../x")),
+    "an absolute subject": lambda folder: resealed(
+        folder, lambda value: value["subject"][1].update(name=str(folder / "plan.json"))
+    ),
+    "another version of statement": lambda folder: resealed(
+        folder, lambda value: value.update(_type="https://in-toto.io/Statement/v2")
+    ),
     "a file that was signed is another": lambda folder: resealed(
         folder, lambda value: value["subject"][1]["digest"].update(sha256="0" * 64)
     ),
@@ -240,6 +246,15 @@ def test_one_signature_twice_is_one_signer(signed: Path) -> None:
     in_envelope(lambda e: e["signatures"].append(dict(e["signatures"][0])))(signed)
     (signature,) = found(signed)
     assert signature.names == ("alice",)
+
+
+@pytest.mark.parametrize("name", ["plan.json", "journal"])
+def test_a_signed_file_behind_a_link_is_not_followed(signed: Path, tmp_path: Path, name: str) -> None:
+    (signed / name).rename(tmp_path / "elsewhere")
+    (signed / name).symlink_to(tmp_path / "elsewhere")
+    (signature,) = found(signed)
+    assert signature.state == "invalid"
+    assert "symbolic link" in signature.detail
 
 
 def test_files_that_are_not_at_hand_are_counted(signed: Path) -> None:

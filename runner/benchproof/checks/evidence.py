@@ -5,10 +5,9 @@ file is no larger than the record says, and prompts are dropped as soon as they 
 so that ids are of the file's own values, whatever fields a later version adds.
 """
 
-import stat
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
 from benchproof.checks import passes
@@ -20,7 +19,7 @@ from benchproof.schema.history import record_of
 from benchproof.schema.plan import Plan
 from benchproof.schema.record import FileDigest, Record
 from benchproof.schema.response import Response
-from benchproof.store.folder import JOURNAL
+from benchproof.store.folder import JOURNAL, unsafe_path
 from benchproof.store.journal import JournalFile, attempt_number, merge, read_journal
 from benchproof.store.rows import Part, part_path
 from benchproof.store.runs import record_bytes
@@ -135,26 +134,7 @@ class Evidence:
 
     def unsafe(self, name: str) -> str:
         """Why a path of the record must not be opened; "" if it may be, or if nothing is there."""
-        parts = PurePosixPath(name).parts
-        if (
-            not parts
-            or name.startswith("/")
-            or "\\" in name
-            or "\0" in name
-            or name != "/".join(parts)
-            or ".." in parts
-        ):
-            return f"{name!r} leads outside the run folder"
-        place = self.folder
-        for part in parts:
-            place = place / part
-            try:
-                mode = place.lstat().st_mode
-            except (OSError, ValueError):
-                return ""  # absent: that is for `present`
-            if stat.S_ISLNK(mode):
-                return f"{name} is, or lies behind, a symbolic link"
-        return "" if stat.S_ISREG(mode) else f"{name} is no regular file"
+        return unsafe_path(self.folder, name)
 
     def open(self, name: str) -> Path:
         """The path of a file that the record names and that may be read."""

@@ -16,6 +16,7 @@ from benchproof.proof.keys import PrivateKey, PublicKey
 from benchproof.proof.statement import Kind, Statement, read_statement
 from benchproof.schema.canonical import sha256
 from benchproof.store.files import disk_errors, file_sha256, write_once
+from benchproof.store.folder import unsafe_path
 
 SIGNATURES = "signatures"
 SUFFIX = ".dsse.json"
@@ -128,9 +129,9 @@ def _compare(statement: Statement, file: Path, kind: Kind, where: str) -> int:
         raise VerificationFailed(f"it is about another {kind} than {file.name}", where=where, do="do not trust it")
     absent = 0
     for subject in statement.subjects[1:]:
+        if reason := unsafe_path(file.parent, subject.name):
+            raise VerificationFailed(reason, where=where, do="do not trust it")
         path = file.parent / subject.name
-        if subject.name.startswith("/") or ".." in Path(subject.name).parts or path.is_symlink():
-            raise VerificationFailed(f"{subject.name!r} leads outside the folder", where=where, do="do not trust it")
         if not path.is_file():
             absent += 1
         elif file_sha256(path) != subject.sha256:

@@ -1,7 +1,8 @@
 """A run folder: whose it is, and whether a run may begin or go on in it."""
 
 import re
-from pathlib import Path
+import stat
+from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 
@@ -96,6 +97,23 @@ def read_plan(folder: Path) -> Plan:
         raise BadInput(
             "the plan there is of another version of benchproof", where=str(path), do="use that version, or run anew"
         ) from error
+
+
+def unsafe_path(folder: Path, name: str) -> str:
+    """Why a path that a file of somebody's names must not be opened; "" if it may be, or if nothing is there."""
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or "\\" in name or "\0" in name or name != "/".join(parts) or ".." in parts:
+        return f"{name!r} leads outside the run folder"
+    place = folder
+    for part in parts:
+        place = place / part
+        try:
+            mode = place.lstat().st_mode
+        except (OSError, ValueError):
+            return ""  # absent: that is for `present`
+        if stat.S_ISLNK(mode):
+            return f"{name} is, or lies behind, a symbolic link"
+    return "" if stat.S_ISREG(mode) else f"{name} is no regular file"
 
 
 def _refuse_strangers(folder: Path) -> None:
