@@ -147,6 +147,16 @@ def test_somebody_elses_signed_verdict_is_attached_without_a_key(
     assert len(list((run / "verdicts").iterdir())) == 3
 
 
+@pytest.mark.parametrize("field", ["record_id", "sha256"])
+def test_a_verdict_is_about_a_record_by_its_id_and_by_its_bytes(author: Person, tmp_path: Path, field: str) -> None:
+    _, run = table_run(tmp_path / "table")
+    verdict = run_again(run, tmp_path / "again")
+    other = verdict.model_copy(update={"about": verdict.about.model_copy(update={field: "0" * 64})}).with_id()
+    path = tmp_path / "other.json"
+    path.write_bytes(other.to_bytes())
+    author("countersign", str(run), "--verdict", str(path)).refused(2, "another record")
+
+
 def test_a_verdict_about_another_record_is_not_shown_as_one_of_this(author: Person, run: Path, tmp_path: Path) -> None:
     """Whoever publishes a record could lay the signed verdict on a better one beside it."""
     _, better = table_run(tmp_path / "better")
