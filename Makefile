@@ -5,6 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
+PYTHON312 ?= python3.12
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -14,7 +15,7 @@ CODE := runner tests scripts benchmarks
 OFFLINE := HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1
 
 .PHONY: help setup sandbox smoke test check style types layers format golden bench \
-	campaign-equality campaign-kill campaign-slurm campaign-wheel gpu-check lock clean
+	campaign-equality campaign-kill campaign-slurm campaign-wheel campaign-export gpu-check lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -90,6 +91,11 @@ campaign-wheel: setup ## slow, not in check: the built wheel in a fresh environm
 	build/wheel/venv/bin/pip install -qq --disable-pip-version-check \
 		--constraint requirements/hf.txt "$$(ls "$$PWD"/build/wheel/benchproof-*.whl)[hf]"
 	cd build/wheel/empty && $(OFFLINE) ../venv/bin/benchproof run smoke
+
+campaign-export: setup ## slow, not in check: exports before other people's validators (PYTHON312: a Python 3.12 or newer)
+	test -x build/eee/venv/bin/every_eval_ever || { mkdir -p build/eee && $(PYTHON312) -m venv build/eee/venv \
+		&& build/eee/venv/bin/pip install -qq --disable-pip-version-check every-eval-ever==0.3.0; }
+	PYTHONPATH=tests $(BIN)/python tests/campaigns/export.py
 
 lock: setup ## rewrite requirements/ from the versions installed in .venv
 	$(BIN)/python scripts/lock.py

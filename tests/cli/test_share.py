@@ -105,6 +105,17 @@ def test_publish_shows_what_it_sends_and_sends_it_once(
     assert all(path.startswith("data/benchproof-") for path in store.pulls[1][1])
 
 
+def test_publish_replaces_nobodys_result(
+    hub_run: Path, store: Store, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verified_as_complete(monkeypatch)
+    store.main[".eval_results/gsm8k.yaml"] = b"- dataset: {id: openai/gsm8k}\n  value: 99\n"
+    words = ("publish", str(hub_run), "--to", "model")
+    in_process(capsys, *words).refused(2, "another result")
+    in_process(capsys, *words, "--dry-run").refused(2, "another result")
+    assert store.pulls == []
+
+
 def test_publish_says_what_is_wrong_and_never_the_token(
     hub_run: Path, store: Store, capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

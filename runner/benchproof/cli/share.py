@@ -121,6 +121,13 @@ def publish(
         left_out += [f"{name}: {line}" for line in without]
     if not files:
         raise BadInput("nothing of this record has a place there", where=target, do="; ".join(left_out)[:200])
+    for path in sorted(set(files) - {"README.md"} if to == "model" else ()):
+        if hub.current(api, target, kind, path) not in (None, files[path].decode("utf-8")):
+            raise BadInput(
+                f"{path} is there already, with another result",
+                where=target,
+                do="settle with its author which one stays",
+            )
     _show(files, before, left_out, target, kind)
     if dry_run:
         typer.echo("dry run: nothing was sent")

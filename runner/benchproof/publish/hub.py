@@ -7,6 +7,7 @@ looked at before anything is sent again: a commit is whole or not there.
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Literal
 
@@ -19,11 +20,13 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
 )
+from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
 
 from benchproof.errors import BadInput, BenchproofError, MachineError, MissingInput
 
 TRIES = 4
 FIRST_WAIT_S = 1.0  # doubled each time
+SILENCE_S = 60.0  # without a byte; the library itself waits for ever
 TRANSIENT = (408, 429, 500, 502, 503, 504)
 Kind = Literal["model", "dataset"]
 
@@ -65,6 +68,7 @@ def send(
     Raises BadInput (2) for a token that is refused or a conflict, MissingInput (3) for a repository that is not there,
     MachineError (5) when the Hub cannot be reached or does not recover: the record is safe, the call can be repeated.
     """
+    get_session().timeout = SILENCE_S
     title = title_of(files, record_id)
     wait = FIRST_WAIT_S
     for attempt in range(1, TRIES + 1):
@@ -80,7 +84,7 @@ def send(
                 create_pr=create_pr,
             )
             return Sent(str(info.pr_url or info.commit_url), False)
-        except (HfHubHTTPError, HTTPError, OfflineModeIsEnabled, OSError) as error:
+        except (HfHubHTTPError, HTTPError, OfflineModeIsEnabled, OSError, JSONDecodeError) as error:
             if not _passes(error):
                 raise _told(error, repo) from None  # the library's words may hold a token
             if attempt == TRIES:
@@ -97,6 +101,7 @@ def send(
 
 def current(api: HfApi, repo: str, kind: Kind, path: str) -> str | None:
     """A file's text on the default branch; None if it is not there. Raises as `send`."""
+    get_session().timeout = SILENCE_S
     try:
         return Path(api.hf_hub_download(repo, path, repo_type=kind)).read_bytes().decode("utf-8")
     except LocalEntryNotFoundError as error:  # not reached: a card that is there would be lost

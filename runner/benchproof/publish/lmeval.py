@@ -42,7 +42,7 @@ def _results(source: Exported) -> dict[str, Any]:
     better: dict[str, dict[str, bool]] = {}
     for result in record.results:
         better.setdefault(result.task, {})[result.metric] = result.higher_is_better
-    name = model.repo or record.model_name
+    name = source.model_id  # readers of this format want an owner, which a folder has not
     return {
         "results": rows,
         "groups": {name: rows[name] for name in groups if name in rows},
