@@ -46,7 +46,11 @@ def test_export_writes_files_and_overwrites_none(run: Path, tmp_path: Path, caps
     assert files
     assert all(Path(line).is_file() for line in files)
     assert "this is a smoke run" in called.out
+    first, last = sorted(map(Path, files))[0], sorted(map(Path, files))[-1]
+    first.unlink()
     in_process(capsys, "export", str(run), "--to", to, "-o", str(tmp_path / "out")).refused(2, "never overwritten")
+    assert not first.exists(), "a part was written"
+    assert last.exists()
 
 
 def test_export_to_a_page_names_what_has_no_place_there(hub_run: Path, tmp_path: Path, capsys: Capture) -> None:
