@@ -314,6 +314,49 @@ def test_scores_go_into_a_card_and_the_rest_stays(hub_run: Path) -> None:
     assert again.files["README.md"].decode() == text, "a second time changes nothing"
 
 
+CARDS = {
+    "with results": CARD,
+    "without results": "---\nlicense: mit  # as it was\ntags: [a, b]\n---\n# Hello\n",
+    "results first": "---\nmodel-index:\n- name: M\n  results: []\n# then\nlicense: mit\n---\nHello",
+    "of another system": "---\r\nlicense: mit\r\ntags: [a]\r\n---\r\nHello\r\n",
+    "no metadata": "# Hello\n\nText.\n",
+}
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_every_byte_outside_the_scores_stays(name: str, hub_run: Path) -> None:
+    card = CARDS[name]
+    text = export_card(read_exported(hub_run, {}), card).files["README.md"].decode()
+    assert len(ModelCard(text, ignore_metadata_errors=False).data.eval_results) >= 3  # type: ignore[attr-defined]
+    left = iter(text.splitlines(keepends=True))
+    kept = [line for line in card.splitlines(keepends=True) if not line.startswith(("-", " ", "model-index"))]
+    assert all(line in left for line in kept), "in their order"
+    assert text.count("\r\n") == ("\r\n" in card) * text.count("\n"), "one kind of line end"
+    assert export_card(read_exported(hub_run, {}), text).files["README.md"].decode() == text
+
+
+def test_a_score_that_was_there_is_replaced_and_its_neighbour_stays(hub_run: Path) -> None:
+    text = export_card(read_exported(hub_run, {}), None).files["README.md"].decode()
+    head = text.index("    - type: exact_match\n")
+    old = (
+        text[:head] + "    - {type: recall, value: 0.5, name: theirs}\n" + text[head:].replace("value: ", "value: 7", 1)
+    )
+    new = export_card(read_exported(hub_run, {}), old).files["README.md"].decode()
+    found = [
+        (result.metric_name, result.metric_value)
+        for result in ModelCard(new).data.eval_results  # type: ignore[attr-defined]
+        if result.dataset_type == "openai/gsm8k"
+    ]
+    value = next(r for r in side(hub_run).record.results if r.headline and r.task == GSM8K)
+    assert found == [("theirs", 0.5), (value.key, float(value.value))]
+
+
+def test_a_card_of_several_models_is_refused(hub_run: Path) -> None:
+    two = "---\nmodel-index:\n- {name: a, results: []}\n- {name: b, results: []}\n---\n"
+    with pytest.raises(BadInput, match=r"metadata|several"):
+        export_card(read_exported(hub_run, {}), two)
+
+
 def test_without_a_card_there_is_a_new_one(hub_run: Path) -> None:
     text = export_card(read_exported(hub_run, {}), None).files["README.md"].decode()
     assert len(ModelCard(text).data.eval_results) == 3  # type: ignore[attr-defined]
