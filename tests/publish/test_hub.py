@@ -116,3 +116,13 @@ def test_the_card_that_is_there_is_read_and_none_is_none(store: Store, api: HfAp
     assert current(api, "owner/name", "model", "README.md") == "---\r\nlicense: mit\r\n---\r\nHello"
     with pytest.raises(MissingInput):
         current(api, "nobody/nothing", "model", "README.md")
+
+
+def test_a_card_of_earlier_is_never_taken_for_the_one_that_is_there(
+    store: Store, api: HfApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # the client's own waits
+    store.main["README.md"] = b"earlier"
+    assert current(api, "owner/name", "model", "README.md") == "earlier"
+    with pytest.raises(MachineError, match="cannot be reached"):
+        current(HfApi(endpoint="http://127.0.0.1:9", token=TOKEN), "owner/name", "model", "README.md")

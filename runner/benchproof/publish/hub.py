@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from json import JSONDecodeError
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from huggingface_hub import CommitOperationAdd, HfApi
@@ -103,7 +104,9 @@ def current(api: HfApi, repo: str, kind: Kind, path: str) -> str | None:
     """A file's text on the default branch; None if it is not there. Raises as `send`."""
     get_session().timeout = SILENCE_S
     try:
-        return Path(api.hf_hub_download(repo, path, repo_type=kind)).read_bytes().decode("utf-8")
+        with TemporaryDirectory() as fresh:  # the cache would stand in for a Hub that is not reached
+            got = api.hf_hub_download(repo, path, repo_type=kind, local_dir=fresh)
+            return Path(got).read_bytes().decode("utf-8")
     except LocalEntryNotFoundError as error:  # not reached: a card that is there would be lost
         raise _told(error, repo) from None
     except EntryNotFoundError:
