@@ -270,6 +270,29 @@ def test_the_harnesss_samples_without_texts(run: Path) -> None:
     assert not any(json.dumps(doc.doc["question"])[1:40].encode() in data for data in samples)
 
 
+def test_an_adapter_has_its_own_name_and_never_its_bases(hub_run: Path, tmp_path: Path) -> None:
+    part = [{"path": "adapter_model.safetensors", "size": 1, "sha256": "b" * 64}]
+    for origins, name in (({"adapter": "owner/tuned@" + "c" * 40}, "owner/tuned"), ({}, None)):
+        folder = tmp_path / str(name).replace("/", "-")
+        shutil.copytree(hub_run, folder)
+
+        def change(value: dict[str, Any], origins: dict[str, str] = origins) -> None:
+            value["effective"]["ask"]["model"]["origins"] = origins
+            value["effective"]["ask"]["model"]["content"]["adapter"] = part
+
+        rewrite_record(folder, change)
+        source = read_exported(folder, {})
+        assert source.published[0] == name
+        aggregates, _ = eee(folder)
+        model = aggregates["gsm8k"]["model_info"]
+        assert model["id"] == name or (name is None and model["id"].startswith("local/"))
+        assert model["additional_details"]["base_model"] == "owner/name@" + "a" * 40
+        assert model["additional_details"].get("model_sha") == ("c" * 40 if name else None)
+        args = json.loads(next(d for p, d in export_lmeval(source, "hashes").items() if p.startswith("results")))
+        assert args["config"]["model_args"]["pretrained"] == "owner/name"
+        assert args["config"]["model_args"]["peft"] == source.model_id
+
+
 # ------------------------------------------------------------------ the model's page
 
 CARD = """---

@@ -47,9 +47,17 @@ def test_the_same_call_again_sends_nothing(store: Store, api: HfApi) -> None:
     sent(api)
     assert sent(api).already
     assert len(store.pulls) == 1
-    other = FILES | {"README.md": b"# another card\n"}
+    assert sent(api, FILES | {"README.md": b"# edited meanwhile\n"}).already
+    other = FILES | {".eval_results/gsm8k.yaml": b"- value: 2\n"}
     assert not sent(api, other).already
     assert [files for _, files in store.pulls] == [FILES, other]
+
+
+def test_a_strangers_pull_request_of_that_title_is_not_ours(store: Store, api: HfApi) -> None:
+    sent(api)
+    store.author = "somebody"
+    assert not sent(api).already
+    assert len(store.pulls) == 2
 
 
 def test_without_a_pull_request_it_is_a_commit(store: Store, api: HfApi) -> None:

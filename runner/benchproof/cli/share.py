@@ -121,9 +121,9 @@ def publish(
     from benchproof.publish import hub
 
     source, api = read_exported(record, trusted_keys()), hub.hub_api()
-    target = repo or (DATASTORE if to == "eee" else found.effective.ask.model.repo)
+    target = repo or (DATASTORE if to == "eee" else source.published[0])
     if target is None:
-        raise BadInput("the model is a folder, not a repository", where="--repo", do="give --repo OWNER/NAME")
+        raise BadInput("what was measured is a folder, not a repository", where="--repo", do="give --repo OWNER/NAME")
     kind: Literal["model", "dataset"] = "dataset" if to == "eee" else "model"
     before = hub.current(api, target, kind, "README.md") if to == "model" else None
     files: dict[str, bytes] = {}

@@ -120,14 +120,16 @@ def _library(source: Exported) -> dict[str, str]:
 def _model(source: Exported) -> dict[str, Any]:
     model, engine = source.record.effective.ask.model, source.record.effective.ask.engine
     content = model.content
+    repo, commit = source.published
     details = {
         "deployment_type": "self_deployed",
-        "model_availability": "open_weights" if model.repo else "unknown",
+        "model_availability": "open_weights" if repo else "unknown",
         "model_dtype": engine.dtype,
         "weights_manifest_sha256": digest([pin.json_value() for pin in content.weights]),
         "model_content_sha256": digest(content.json_value()),
         "architecture": model.architecture,
-        **({"model_sha": model.commit} if model.commit else {}),
+        **({"model_sha": commit} if commit else {}),
+        **({"base_model": f"{model.repo}@{model.commit}"} if content.adapter and model.repo else {}),
         **({} if isinstance(model.parameters, Unknown) else {"num_parameters": str(model.parameters)}),
         **({"chat_template_sha256": content.chat_template_sha256} if content.chat_template_sha256 else {}),
         **({"quantization": json.dumps(content.quantisation, sort_keys=True)} if content.quantisation else {}),
@@ -247,7 +249,7 @@ def _generation(source: Exported, result: Result) -> dict[str, Any]:
         "batching": plan.ask.engine.batching,
         "chat_template_applied": str(members[0].chat.applied).lower(),
         **{f"{name}_seed": seed for name, seed in plan.ask.seeds.items()},
-        **({"model_sha": plan.ask.model.commit} if plan.ask.model.commit else {}),
+        **({"model_sha": source.published[1]} if source.published[1] else {}),
     }
     marks = [plan.task_mark(member.task) for member in members]
     shared: dict[str, list[Any]] = {

@@ -18,6 +18,7 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]
     HfHubHTTPError,
     HTTPError,
     LocalEntryNotFoundError,
+    LocalTokenNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
 )
@@ -46,9 +47,9 @@ def hub_api() -> HfApi:
 
 
 def title_of(files: Mapping[str, bytes], record_id: str) -> str:
-    """The title of the one pull request for exactly these files."""
+    """The title of the one pull request for these files. A card is left out: others edit it between two tries."""
     outer = hashlib.sha256()
-    for path in sorted(files):
+    for path in sorted(set(files) - {"README.md"}):
         outer.update(hashlib.sha256(path.encode() + b"\0" + files[path]).digest())
     return f"benchproof record {record_id[:12]}, files {outer.hexdigest()[:12]}"
 
@@ -117,7 +118,8 @@ def current(api: HfApi, repo: str, kind: Kind, path: str) -> str | None:
 
 def _existing(api: HfApi, repo: str, kind: Kind, title: str) -> str | None:
     for found in api.get_repo_discussions(repo, repo_type=kind, discussion_type="pull_request"):
-        if found.title == title and found.status in ("open", "draft", "merged"):
+        ours = found.title == title and found.status in ("open", "draft", "merged")
+        if ours and found.author == api.whoami()["name"]:  # a stranger's of that title is not
             return found.url
     return None
 
@@ -130,12 +132,14 @@ def _status(error: Exception) -> int | None:
 def _passes(error: Exception) -> bool:
     """Whether it may be otherwise in a second: no answer, too many requests, the server's own error."""
     status = _status(error)
-    return not isinstance(error, OfflineModeIsEnabled) and (status is None or status in TRANSIENT)
+    return not isinstance(error, OfflineModeIsEnabled | LocalTokenNotFoundError) and (
+        status is None or status in TRANSIENT
+    )
 
 
 def _told(error: Exception, repo: str) -> BenchproofError:
     status = _status(error)
-    if status in (401, 403):
+    if status in (401, 403) or isinstance(error, LocalTokenNotFoundError):
         return BadInput("the Hub refuses the token", where=repo, do="set HF_TOKEN to one that may write there")
     if isinstance(error, RepositoryNotFoundError) or status == 404:
         return MissingInput("no such repository, or it is private", where=repo, do="check --repo, or set HF_TOKEN")

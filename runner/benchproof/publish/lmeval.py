@@ -71,7 +71,8 @@ def _results(source: Exported) -> dict[str, Any]:
         "config": {
             "model": "hf" if plan.ask.engine.name == "hf" else plan.ask.engine.name,
             "model_args": {
-                "pretrained": name,
+                "pretrained": model.repo or name,
+                **({"peft": name} if model.content.adapter else {}),
                 **({"revision": model.commit} if model.commit else {}),
                 "dtype": plan.ask.engine.dtype,
             },

@@ -60,11 +60,20 @@ class Exported:
     @property
     def model_id(self) -> str:
         """`owner/name` on the Hub; `local/<name>-<content>` for a folder: two folders of one name are two models."""
-        model = self.record.effective.ask.model
-        if model.repo is not None:
-            return model.repo if "/" in model.repo else f"unknown/{model.repo}"
+        repo, model = self.published[0], self.record.effective.ask.model
+        if repo is not None:
+            return repo if "/" in repo else f"unknown/{repo}"
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", self.record.model_name).strip("-.") or "model"
         return f"local/{name}-{digest(model.content.json_value())[:12]}"
+
+    @property
+    def published(self) -> tuple[str | None, str | None]:
+        """Repository and commit of what was measured; of an adapter its own, never its base's. None for a folder."""
+        model = self.record.effective.ask.model
+        if not model.content.adapter:
+            return model.repo, model.commit
+        repo, _, commit = model.origins.get("adapter", "").partition("@")
+        return repo or None, commit or None
 
     def probe(self, name: str) -> Any:
         """A probe of the last attempt; None if it is unknown or was not made."""
