@@ -18,8 +18,8 @@ def show_vouching(record: Record, file: Path, trusted: Mapping[str, PublicKey]) 
     """The publisher as the record names it, the signatures beside it, and the verdicts in verdicts/ with theirs."""
     out("\nwho stands behind it", bold=True)
     publisher, model = record.publisher, record.effective.ask.model
-    place = f"{model.repo}, which is where it lies" if model.repo else "a local folder"
-    out(f"  trained     not recorded; the model is {place}")
+    place = f"at {model.repo}" if model.repo else "in a local folder"
+    out(f"  trained     not recorded; the model lies {place}")
     if isinstance(publisher, Unknown):
         out(f"  ran         unknown: {publisher.detail}")
     else:
