@@ -19,6 +19,8 @@ from benchproof.ledger.sniff import LM_EVAL
 
 TEXT_ARGS = re.compile(r",(?=[A-Za-z_]\w*=)")  # a comma inside a value begins no `name=`
 COMMIT = re.compile(r"[0-9a-f]{40}")
+PLACES = ("pretrained", "tokenizer", "peft")
+LONGEST_NAME = 255  # bytes of one part of a path, on the file systems there are
 LONGEST_LITERAL = 10_000  # characters; Python's parser recurses on what it is given
 NAME = re.compile(r"[^/\\]+(?<!\.yaml)(?<!\.yml)")  # a task YAML can run Python: a foreign file may not name one
 # Keys of `config` that are read, or that move no score.
@@ -38,6 +40,9 @@ def read_results(value: Mapping[str, Any], sha256: str, path: Path) -> Published
     name = args.get("pretrained") or (value.get("model") if not config else None)
     if not isinstance(name, str) or not name.strip():
         raise BadInput("the file names no model", where=where, do="give a file whose model_args have `pretrained`")
+    for key in PLACES:
+        if any(len(part.encode()) > LONGEST_NAME for part in str(args.get(key, "")).split("/")):
+            raise BadInput(f"model_args {key} is no name of a model", where=where, do="give another file")
     tables = tables_of(value, config, where)
     notes = list(_odd(value, config))
     generation = config.get("gen_kwargs") or {}

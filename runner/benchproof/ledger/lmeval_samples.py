@@ -27,12 +27,13 @@ class Samples(Mapping[str, Mapping[int, Sampled]]):
         if stamp is None:
             return
         begins = path.name[: stamp.start()].removesuffix("results_")
+        near = {file.name for file in path.parent.glob("*samples_*") if file.is_file()}
         for task in tasks:
             name = f"samples_{task}_{stamp[0]}.jsonl"
-            near = [path.with_name(start + name + end) for start in (begins, "") for end in ("", ".gz")]
-            found = next((file for file in near if file.is_file()), None)
+            wanted = [start + name + end for start in (begins, "") for end in ("", ".gz")]
+            found = next((file for file in wanted if file in near), None)
             if found is not None:
-                self._files[task] = found
+                self._files[task] = path.with_name(found)
 
     def __getitem__(self, task: str) -> Mapping[int, Sampled]:
         return read_samples(self._files[task])
