@@ -31,7 +31,7 @@ def only(name: str, row: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return value
 
 
-@pytest.mark.parametrize("name", ["../evil.yaml", "evil.yml", "/tmp/evil", "a\\b"])
+@pytest.mark.parametrize("name", ["../evil", "evil.yaml", "evil.yml", "/tmp/evil", "a\\b"])
 def test_a_task_that_is_named_as_a_file_is_refused_because_a_task_yaml_can_run_python(
     tmp_path: Path, name: str
 ) -> None:
@@ -202,3 +202,27 @@ def test_a_task_in_two_groups_is_asked_once(tmp_path: Path) -> None:
     value["results"]["other"] = {"acc,none": 0.5}
     value["group_subtasks"]["other"] = ["mmlu_anatomy", "gsm8k"]
     assert list(tasks_of(tmp_path, value)) == ["mmlu", "gsm8k"]
+
+
+def test_docs_of_a_group_are_known_only_if_those_of_all_its_members_are(tmp_path: Path) -> None:
+    value = results()
+    assert read_published(written(tmp_path, value)).claims["mmlu", "acc", "none"].n == 287
+    del value["n-samples"]["mmlu_anatomy"]
+    assert read_published(written(tmp_path, value)).claims["mmlu", "acc", "none"].n is None
+
+
+@pytest.mark.parametrize("commit", ["", "abc", "a" * 39, None, 5])
+def test_what_is_no_commit_is_not_taken_for_one(tmp_path: Path, commit: Any) -> None:
+    value = results()
+    value["config"]["model_sha"] = commit
+    spec, _, assumed = spec_of(tmp_path, value)
+    assert spec.model.revision == "main"
+    assert "model revision: the file names none" in assumed
+
+
+@pytest.mark.parametrize("key", ["pretrained", "tokenizer", "peft"])
+def test_a_name_that_no_file_system_takes_is_refused(tmp_path: Path, key: str) -> None:
+    value = results()
+    value["config"]["model_args"] = {"pretrained": "owner/name", key: "owner/" + "x" * 256}
+    with pytest.raises(BadInput, match=f"{key} is no name of a model"):
+        read_published(written(tmp_path, value))

@@ -1,21 +1,28 @@
 """Bytes from elsewhere: bounded, whatever they unpack to, and every trouble an error that names the file."""
 
 import gzip
+import json
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from benchproof.errors import BadInput, MissingInput
 from benchproof.ledger import reading
+from ledger.files import results
 
 
 def test_what_unpacks_to_more_than_any_result_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "MAX_BYTES", 1000)
     path = tmp_path / "bomb.json.gz"
-    path.write_bytes(gzip.compress(b" " * 1001))
+    path.write_bytes(gzip.compress(b" " * 30_000_000))
+    tracemalloc.start()
     with pytest.raises(BadInput, match="larger than 1,000 bytes"):
         reading.read_bytes(path)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 5_000_000, "it was unpacked before it was measured"
 
 
 def test_a_line_without_an_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,9 +34,9 @@ def test_a_line_without_an_end_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_broken_gzip_is_told_so_wherever_it_breaks(tmp_path: Path) -> None:
-    whole = bytearray(gzip.compress(os.urandom(2000)))
+    whole = bytearray(gzip.compress(json.dumps(results()).encode() * 20))
     path = tmp_path / "x.gz"
-    for data in (whole[:50], whole[:20] + b"\xff" * 40 + whole[60:], whole[:-6] + b"\0\0" + whole[-4:]):
+    for data in (whole[:50], whole[:40] + b"\xff" * 20 + whole[60:], whole[:-6] + b"\0\0" + whole[-4:]):
         path.write_bytes(data)
         with pytest.raises(BadInput, match="broken gzip"):
             reading.read_bytes(path)

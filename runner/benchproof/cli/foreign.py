@@ -30,6 +30,8 @@ def spec_of_published(found: Published, model: str | None) -> tuple[RunSpec, lis
     fields.update({"model.path": given} if given.startswith(("/", ".", "~")) else model_fields(given))
     for key, value in found.model_args.items():
         if key == "trust_remote_code":
+            if not value:
+                continue
             out.note(
                 key, "not carried: a file of somebody else's makes nobody run a model's code; set it after reading it"
             )
@@ -133,7 +135,7 @@ def _assumed(found: Published, spec: RunSpec) -> Iterator[str]:
         if found.fewshot_as_turns is None and found.format != EVALPLUS:
             yield "few-shot turns: the file does not say; all shots in one message, lm-eval's default then, is taken"
     missing = [ours for ours, theirs in SEEDS.items() if theirs not in found.seeds]
-    if missing:
+    if missing and (found.format != EVALPLUS or found.generation):
         yield f"seeds: the file names none for {' and '.join(missing)}; 1234, the harness's default, is taken"
     unsaid = [task.name for task in found.tasks if task.num_fewshot is None and task.name != "humaneval"]
     if unsaid:
@@ -144,8 +146,8 @@ def _assumed(found: Published, spec: RunSpec) -> Iterator[str]:
     if found.format.startswith("lm-eval"):
         here = _version("lm_eval")
         if found.harness_version != here:
-            there = found.harness_version or "a version that it does not name"
-            yield f"harness: the file is of lm-eval {there}, here it is {here}: prompts and filters may differ"
+            there = f"lm-eval {found.harness_version}" if found.harness_version else "an lm-eval that it does not name"
+            yield f"harness: the file is of {there}, here it is {here}: prompts and filters may differ"
         if spec.engine.softmax_dtype == "model":
             yield "softmax: in the model's dtype, as lm-eval does where nothing else is said"
     if found.rows:
