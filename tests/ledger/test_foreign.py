@@ -176,6 +176,7 @@ def test_sampled_problems_are_asked_as_often(tmp_path: Path) -> None:
         ({"schema_version": "0.3.0", "evaluation_id": "x"}, "a.json", "Every Eval Ever"),
         ({"config_general": {}, "results": {}}, "a.json", "lighteval"),
         ([{"name": {}}], "a.json", "HELM"),
+        ({"schema": "benchproof/verdict/v1"}, "a.json", "benchproof's own"),
         ({"anything": 1}, "a.json", "no format that is read"),
         (evalplus(eval={"Mbpp/2": [{"base_status": "pass"}]}), NAME, "Mbpp/2"),
         (evalplus(eval={"HumanEval/0": []}), NAME, "no statuses"),
