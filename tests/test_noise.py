@@ -116,7 +116,7 @@ def test_what_is_no_measurement_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MissingInput):
         read_floor(tmp_path / "nothing")
     (tmp_path / "other.json").write_text('{"schema": "other"}')
-    with pytest.raises(BadInput, match="not a noise measurement"):
+    with pytest.raises(BadInput, match="not a verdict"):
         read_floor(tmp_path / "other.json")
 
 

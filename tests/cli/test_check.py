@@ -202,7 +202,7 @@ def test_noise_of_a_spec_is_a_verdict_that_reproduce_takes(copied: Path, tmp_pat
     assert json.loads(called.out)["outcome"] == "measured"
     words = ("reproduce", str(copied), "-q", "--device", "cpu", "--noise")
     assert in_process(capsys, *words, "floor/verdict.json").code == 0
-    in_process(capsys, *words, str(copied / "record.json"), "-o", "c").refused(2, "noise measurement")
+    in_process(capsys, *words, str(copied / "record.json"), "-o", "c").refused(2, "not a verdict")
 
 
 def test_compare_shows_differences_flips_and_layers(copied: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -46,7 +46,11 @@ def test_export_writes_files_and_overwrites_none(run: Path, tmp_path: Path, caps
     assert files
     assert all(Path(line).is_file() for line in files)
     assert "this is a smoke run" in called.out
+    first, last = sorted(map(Path, files))[0], sorted(map(Path, files))[-1]
+    first.unlink()
     in_process(capsys, "export", str(run), "--to", to, "-o", str(tmp_path / "out")).refused(2, "never overwritten")
+    assert not first.exists(), "a part was written"
+    assert last.exists()
 
 
 def test_export_to_a_page_names_what_has_no_place_there(hub_run: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -103,6 +107,17 @@ def test_publish_shows_what_it_sends_and_sends_it_once(
     assert eee.code == 0
     assert len(store.pulls) == 2
     assert all(path.startswith("data/benchproof-") for path in store.pulls[1][1])
+
+
+def test_publish_replaces_nobodys_result(
+    hub_run: Path, store: Store, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verified_as_complete(monkeypatch)
+    store.main[".eval_results/gsm8k.yaml"] = b"- dataset: {id: openai/gsm8k}\n  value: 99\n"
+    words = ("publish", str(hub_run), "--to", "model")
+    in_process(capsys, *words).refused(2, "another result")
+    in_process(capsys, *words, "--dry-run").refused(2, "another result")
+    assert store.pulls == []
 
 
 def test_publish_says_what_is_wrong_and_never_the_token(

@@ -105,7 +105,8 @@ def test_a_verdict_is_countersigned_beside_the_authors_signature(
     shown = author("show", str(run)).out
     assert "checked     reproduction: bitwise" in shown
     assert "signed by bob" in shown
-    assert "published   unknown: the spec names no publisher" in shown
+    assert "trained     not recorded" in shown
+    assert "ran         unknown: the spec names no publisher" in shown
     assert "signed      by nobody" in shown
     _, other = table_run(tmp_path / "other", new=True)
     rewrite_record(other, lambda value: value.update(model_name="another"))

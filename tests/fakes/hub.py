@@ -32,11 +32,16 @@ def need_shared() -> Path:
 
 @contextmanager
 def local_hub(
-    root: Path | None = None, log: Path | None = None, *, gated: Sequence[str] = (), token: str | None = None
+    root: Path | None = None,
+    log: Path | None = None,
+    *,
+    gated: Sequence[str] = (),
+    token: str | None = None,
+    state: Path | None = None,
 ) -> Iterator[str]:
     """The address of a running stand-in; `root` instead of its own data sets. Ends only the process it started.
 
-    gated: repositories whose files need `token`.
+    gated: repositories whose files need `token`. state: where commits land.
     """
     script = need_shared() / "hub" / "hub.py"
     with socket.socket() as probe:
@@ -46,6 +51,7 @@ def local_hub(
     command += ["--root", str(root)] if root else []
     command += ["--log", str(log)] if log else []
     command += ["--token", token] if token else []
+    command += ["--state", str(state)] if state else []
     command += [word for name in gated for word in ("--gated", name)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:

@@ -24,6 +24,7 @@ class Store:
     commits: list[dict[str, bytes]] = field(default_factory=list)
     faults: dict[int, Fault] = field(default_factory=dict)
     status: int = 0  # of every commit, if not 0
+    author: str = "me"  # of the pull requests; whose the token is, or somebody else
     asked: list[str] = field(default_factory=list)
 
 
@@ -50,6 +51,8 @@ def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
                 self.connection.close()
             elif fault in ("500", "429", "503"):
                 self._reply(int(fault), {"error": "made to fail"})
+            elif parts == ["api", "whoami-v2"]:
+                self._reply(200, {"type": "user", "name": "me", "auth": {}})
             elif parts == ["api", "validate-yaml"]:
                 self._reply(200, {"errors": [], "warnings": []})
             elif parts[:1] == ["api"] and "/".join(parts[2:4]) in store.repos:
@@ -123,7 +126,7 @@ def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
                 "title": title,
                 "status": "open",
                 "isPullRequest": True,
-                "author": {"name": "somebody"},
+                "author": {"name": store.author},
                 "createdAt": "2026-01-01T00:00:00.000Z",
                 "repo": {"name": "owner/name", "type": "model"},
             }

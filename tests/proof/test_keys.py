@@ -164,7 +164,7 @@ def test_a_key_is_trusted_by_the_name_that_its_reader_gives_it(config: Path, tmp
         keys.trust_key("bob", path)
     with pytest.raises(BadInput, match="never overwritten"):
         keys.trust_key("alice", written(tmp_path, keys.new_key("you", None).pem()))
-    assert keys.trusted_keys() == {"alice": public}
+    assert keys.trusted_keys()["alice"] == public
 
 
 @pytest.mark.parametrize("raw", SMALL)
@@ -196,3 +196,18 @@ def test_what_is_no_public_key_is_told_for_what_it_is(config: Path, tmp_path: Pa
     own.chmod(0o600)
     with pytest.raises(BadInput, match="Ed25519"):
         keys.signing_key(str(own), None)
+
+
+def test_ones_own_key_is_known_and_one_name_is_one_key(config: Path, tmp_path: Path) -> None:
+    mine = keys.new_key("me", None)
+    assert keys.trusted_keys() == {"me": mine}
+    theirs = written(
+        tmp_path, keys.PublicKey(ed25519.Ed25519PrivateKey.generate().public_key().public_bytes_raw()).pem()
+    )
+    with pytest.raises(BadInput, match="exists"):
+        keys.trust_key("me", theirs)
+    alice = keys.trust_key("alice", theirs)
+    assert keys.trusted_keys() == {"alice": alice, "me": mine}
+    with pytest.raises(BadInput, match="exists"):
+        keys.new_key("alice", None)
+    assert keys.own_keys() == {"me": mine}

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import yaml
 from huggingface_hub import ModelCard
 from huggingface_hub import parse_eval_result_entries as parse_entries
 
-from benchproof.errors import BadInput
+from benchproof.errors import BadInput, VerificationFailed
 from benchproof.ledger.foreign import read_published
+from benchproof.proof.keys import PublicKey
 from benchproof.proof.signatures import write_signature
 from benchproof.proof.statement import about_record
 from benchproof.publish.card import export_card, export_eval_results
@@ -44,7 +46,7 @@ def hub_run(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def eee(folder: Path, texts: Any = "full") -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
     """Benchmark -> aggregate, and benchmark -> rows."""
     aggregates, rows = {}, {}
-    for path, data in export_eee(read_exported(folder), texts).items():
+    for path, data in export_eee(read_exported(folder, {}), texts).items():
         benchmark = path.split("/")[1].removeprefix("benchproof-")
         if path.endswith(".json"):
             aggregates[benchmark] = json.loads(data)
@@ -70,10 +72,10 @@ def strings_only(value: Any, path: str = "") -> None:
 
 
 def test_the_same_record_gives_the_same_bytes_in_its_folder_layout(run: Path, tmp_path: Path) -> None:
-    files = export_eee(read_exported(run), "full")
+    files = export_eee(read_exported(run, {}), "full")
     assert all(PLACE.fullmatch(path) for path in files)
     shutil.copytree(run, tmp_path / "elsewhere")
-    assert export_eee(read_exported(tmp_path / "elsewhere" / "record.json"), "full") == files
+    assert export_eee(read_exported(tmp_path / "elsewhere" / "record.json", {}), "full") == files
 
 
 def test_every_score_n_and_error_comes_back(run: Path) -> None:
@@ -144,7 +146,7 @@ def test_every_setting_that_it_can_hold_is_there(hub_run: Path) -> None:
 
 
 def test_the_samples_belong_to_their_aggregate(run: Path) -> None:
-    source = read_exported(run)
+    source = read_exported(run, {})
     files = export_eee(source, "full")
     for path, data in files.items():
         if not path.endswith(".json"):
@@ -186,7 +188,7 @@ def test_a_row_says_what_was_asked_answered_and_taken(run: Path) -> None:
 
 
 def test_hashes_hold_no_prompt_answer_or_reference(run: Path) -> None:
-    whole, hashed = (export_eee(read_exported(run), texts) for texts in ("full", "hashes"))
+    whole, hashed = (export_eee(read_exported(run, {}), texts) for texts in ("full", "hashes"))
     doc, _ = next(side(run).docs(GSM8K))
     spoken = [doc.requests[0].context[-60:], doc.doc["answer"][-30:], doc.doc["question"][:40]]
     for text in spoken:
@@ -196,12 +198,30 @@ def test_hashes_hold_no_prompt_answer_or_reference(run: Path) -> None:
     assert len(whole) == len(hashed)
 
 
-def test_signers_stand_in_it_by_their_key_ids(run: Path, tmp_path: Path) -> None:
+def signers(folder: Path, trusted: Mapping[str, PublicKey]) -> str | None:
+    files = export_eee(read_exported(folder, trusted), "full")
+    value = next(json.loads(data) for path, data in files.items() if path.endswith(".json"))
+    found: str | None = value["source_metadata"]["additional_details"].get("benchproof_signer_keyid")
+    return found
+
+
+def test_signers_that_are_trusted_stand_in_it_by_their_key_ids(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "signed")
     file = tmp_path / "signed" / "record.json"
+    assert signers(tmp_path / "signed", {"me": KEY.public}) is None
     write_signature(about_record(side(tmp_path / "signed").record, file.read_bytes(), file.name, "x"), file, KEY)
-    aggregates, _ = eee(tmp_path / "signed")
-    assert aggregates["gsm8k"]["source_metadata"]["additional_details"]["benchproof_signer_keyid"] == KEY.public.keyid
+    assert signers(tmp_path / "signed", {"me": KEY.public}) == KEY.public.keyid
+    assert signers(tmp_path / "signed", {}) is None  # nobody looked whose it is
+
+
+def test_an_envelope_that_is_not_valid_is_not_passed_on(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "signed")
+    file = tmp_path / "signed" / "record.json"
+    about = about_record(side(tmp_path / "signed").record, file.read_bytes() + b" ", file.name, "x")
+    write_signature(about, file, KEY)
+    for trusted in ({"me": KEY.public}, {}):
+        with pytest.raises(VerificationFailed, match="signature is not valid"):
+            read_exported(file, trusted)
 
 
 def test_a_record_that_came_alone_has_no_samples_and_all_scores(run: Path, tmp_path: Path) -> None:
@@ -224,7 +244,7 @@ def test_a_limited_or_smoke_record_says_so(run: Path) -> None:
 def test_the_harnesss_files_are_read_back_with_every_score(hub_run: Path, tmp_path: Path) -> None:
     """By the reader of other people's files, which has seen what was really published."""
     record = side(hub_run).record
-    files = export_lmeval(read_exported(hub_run), "full")
+    files = export_lmeval(read_exported(hub_run, {}), "full")
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
     (results,) = [name for name in files if name.startswith("results_")]
@@ -244,10 +264,33 @@ def test_the_harnesss_files_are_read_back_with_every_score(hub_run: Path, tmp_pa
 
 def test_the_harnesss_samples_without_texts(run: Path) -> None:
     doc, _ = next(side(run).docs(GSM8K))
-    files = export_lmeval(read_exported(run), "hashes")
+    files = export_lmeval(read_exported(run, {}), "hashes")
     samples = [data for name, data in files.items() if name.startswith("samples_")]
     assert samples
     assert not any(json.dumps(doc.doc["question"])[1:40].encode() in data for data in samples)
+
+
+def test_an_adapter_has_its_own_name_and_never_its_bases(hub_run: Path, tmp_path: Path) -> None:
+    part = [{"path": "adapter_model.safetensors", "size": 1, "sha256": "b" * 64}]
+    for origins, name in (({"adapter": "owner/tuned@" + "c" * 40}, "owner/tuned"), ({}, None)):
+        folder = tmp_path / str(name).replace("/", "-")
+        shutil.copytree(hub_run, folder)
+
+        def change(value: dict[str, Any], origins: dict[str, str] = origins) -> None:
+            value["effective"]["ask"]["model"]["origins"] = origins
+            value["effective"]["ask"]["model"]["content"]["adapter"] = part
+
+        rewrite_record(folder, change)
+        source = read_exported(folder, {})
+        assert source.published[0] == name
+        aggregates, _ = eee(folder)
+        model = aggregates["gsm8k"]["model_info"]
+        assert model["id"] == name or (name is None and model["id"].startswith("local/"))
+        assert model["additional_details"]["base_model"] == "owner/name@" + "a" * 40
+        assert model["additional_details"].get("model_sha") == ("c" * 40 if name else None)
+        args = json.loads(next(d for p, d in export_lmeval(source, "hashes").items() if p.startswith("results")))
+        assert args["config"]["model_args"]["pretrained"] == "owner/name"
+        assert args["config"]["model_args"]["peft"] == source.model_id
 
 
 # ------------------------------------------------------------------ the model's page
@@ -272,7 +315,7 @@ Hand-written --- text, kept as it is.
 
 
 def test_scores_go_into_a_card_and_the_rest_stays(hub_run: Path) -> None:
-    page = export_card(read_exported(hub_run), CARD)
+    page = export_card(read_exported(hub_run, {}), CARD)
     text = page.files["README.md"].decode()
     assert text.partition("# My model")[2] == CARD.partition("# My model")[2]
     card = ModelCard(text, ignore_metadata_errors=False)
@@ -290,32 +333,75 @@ def test_scores_go_into_a_card_and_the_rest_stays(hub_run: Path) -> None:
     )
     assert ours.verified is None
     assert ours.verify_token is None
-    again = export_card(read_exported(hub_run), text)
+    again = export_card(read_exported(hub_run, {}), text)
     assert again.files["README.md"].decode() == text, "a second time changes nothing"
 
 
+CARDS = {
+    "with results": CARD,
+    "without results": "---\nlicense: mit  # as it was\ntags: [a, b]\n---\n# Hello\n",
+    "results first": "---\nmodel-index:\n- name: M\n  results: []\n# then\nlicense: mit\n---\nHello",
+    "of another system": "---\r\nlicense: mit\r\ntags: [a]\r\n---\r\nHello\r\n",
+    "no metadata": "# Hello\n\nText.\n",
+}
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_every_byte_outside_the_scores_stays(name: str, hub_run: Path) -> None:
+    card = CARDS[name]
+    text = export_card(read_exported(hub_run, {}), card).files["README.md"].decode()
+    assert len(ModelCard(text, ignore_metadata_errors=False).data.eval_results) >= 3  # type: ignore[attr-defined]
+    left = iter(text.splitlines(keepends=True))
+    kept = [line for line in card.splitlines(keepends=True) if not line.startswith(("-", " ", "model-index"))]
+    assert all(line in left for line in kept), "in their order"
+    assert text.count("\r\n") == ("\r\n" in card) * text.count("\n"), "one kind of line end"
+    assert export_card(read_exported(hub_run, {}), text).files["README.md"].decode() == text
+
+
+def test_a_score_that_was_there_is_replaced_and_its_neighbour_stays(hub_run: Path) -> None:
+    text = export_card(read_exported(hub_run, {}), None).files["README.md"].decode()
+    head = text.index("    - type: exact_match\n")
+    old = (
+        text[:head] + "    - {type: recall, value: 0.5, name: theirs}\n" + text[head:].replace("value: ", "value: 7", 1)
+    )
+    new = export_card(read_exported(hub_run, {}), old).files["README.md"].decode()
+    found = [
+        (result.metric_name, result.metric_value)
+        for result in ModelCard(new).data.eval_results  # type: ignore[attr-defined]
+        if result.dataset_type == "openai/gsm8k"
+    ]
+    value = next(r for r in side(hub_run).record.results if r.headline and r.task == GSM8K)
+    assert found == [("theirs", 0.5), (value.key, float(value.value))]
+
+
+def test_a_card_of_several_models_is_refused(hub_run: Path) -> None:
+    two = "---\nmodel-index:\n- {name: a, results: []}\n- {name: b, results: []}\n---\n"
+    with pytest.raises(BadInput, match=r"metadata|several"):
+        export_card(read_exported(hub_run, {}), two)
+
+
 def test_without_a_card_there_is_a_new_one(hub_run: Path) -> None:
-    text = export_card(read_exported(hub_run), None).files["README.md"].decode()
+    text = export_card(read_exported(hub_run, {}), None).files["README.md"].decode()
     assert len(ModelCard(text).data.eval_results) == 3  # type: ignore[attr-defined]
 
 
 def test_a_card_that_cannot_be_read_is_refused(hub_run: Path) -> None:
     with pytest.raises(BadInput, match="metadata"):
-        export_card(read_exported(hub_run), "---\n{not: [yaml\n---\n")
+        export_card(read_exported(hub_run, {}), "---\n{not: [yaml\n---\n")
     broken = CARD.replace("- name: My model\n  results:", "- results:")
     with pytest.raises(BadInput, match="metadata"):
-        export_card(read_exported(hub_run), broken)
+        export_card(read_exported(hub_run, {}), broken)
 
 
 def test_rows_of_nobodys_hub_have_no_place_on_a_page(run: Path) -> None:
-    for page in (export_card(read_exported(run), None), export_eval_results(read_exported(run))):
+    for page in (export_card(read_exported(run, {}), None), export_eval_results(read_exported(run, {}))):
         assert page.files == {}
         assert len(page.left_out) == 3
         assert all("Hub" in line for line in page.left_out)
 
 
 def test_registered_benchmarks_are_written_on_the_hubs_scale(hub_run: Path) -> None:
-    page = export_eval_results(read_exported(hub_run))
+    page = export_eval_results(read_exported(hub_run, {}))
     assert list(page.files) == [".eval_results/gsm8k.yaml"]
     assert sorted(line.partition(":")[0] for line in page.left_out) == ["mmlu", "truthfulqa"]
     text = page.files[".eval_results/gsm8k.yaml"].decode()
@@ -338,5 +424,5 @@ def test_scores_over_several_data_sets_have_no_place_on_a_page(hub_run: Path, tm
         result["computed_from"] = ["mini_mmlu_kitchen_science", GSM8K]
 
     rewrite_record(tmp_path / "mixed", change)
-    page = export_card(read_exported(tmp_path / "mixed"), None)
+    page = export_card(read_exported(tmp_path / "mixed", {}), None)
     assert any(line.startswith("mmlu: its data are not one data set") for line in page.left_out)

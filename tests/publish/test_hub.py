@@ -47,9 +47,17 @@ def test_the_same_call_again_sends_nothing(store: Store, api: HfApi) -> None:
     sent(api)
     assert sent(api).already
     assert len(store.pulls) == 1
-    other = FILES | {"README.md": b"# another card\n"}
+    assert sent(api, FILES | {"README.md": b"# edited meanwhile\n"}).already
+    other = FILES | {".eval_results/gsm8k.yaml": b"- value: 2\n"}
     assert not sent(api, other).already
     assert [files for _, files in store.pulls] == [FILES, other]
+
+
+def test_a_strangers_pull_request_of_that_title_is_not_ours(store: Store, api: HfApi) -> None:
+    sent(api)
+    store.author = "somebody"
+    assert not sent(api).already
+    assert len(store.pulls) == 2
 
 
 def test_without_a_pull_request_it_is_a_commit(store: Store, api: HfApi) -> None:
@@ -116,3 +124,13 @@ def test_the_card_that_is_there_is_read_and_none_is_none(store: Store, api: HfAp
     assert current(api, "owner/name", "model", "README.md") == "---\r\nlicense: mit\r\n---\r\nHello"
     with pytest.raises(MissingInput):
         current(api, "nobody/nothing", "model", "README.md")
+
+
+def test_a_card_of_earlier_is_never_taken_for_the_one_that_is_there(
+    store: Store, api: HfApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # the client's own waits
+    store.main["README.md"] = b"earlier"
+    assert current(api, "owner/name", "model", "README.md") == "earlier"
+    with pytest.raises(MachineError, match="cannot be reached"):
+        current(HfApi(endpoint="http://127.0.0.1:9", token=TOKEN), "owner/name", "model", "README.md")

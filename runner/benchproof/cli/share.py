@@ -36,7 +36,12 @@ def register(app: typer.Typer) -> None:
 def export(
     record: Annotated[Path, typer.Argument(metavar="RECORD|RUN_DIR", help="A record.json, or its run folder.")],
     to: Annotated[
-        str, typer.Option("--to", help="eee: Every Eval Ever 0.3.0; lm-eval: the harness's own result files.")
+        str,
+        typer.Option(
+            "--to",
+            help="eee: Every Eval Ever 0.3.0; lm-eval: the harness's own result files; model-index, eval-results: "
+            "a model's page.",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where the files go.")],
     samples: Texts = "full",
@@ -50,11 +55,18 @@ def export(
 
     Pure and offline: the same record gives the same bytes. Nothing is overwritten.
     """
+    from benchproof.errors import BadInput
+    from benchproof.proof.keys import trusted_keys
     from benchproof.publish.source import read_exported
     from benchproof.store.files import disk_errors, write_once
 
-    source = read_exported(record)
+    source = read_exported(record, trusted_keys())
     files, left_out = _files(source, to, _texts(samples), None if card is None else _text(card))
+    for path in (out / name for name in files):
+        if path.exists():  # told before the first is written
+            raise BadInput(
+                "that file exists and is never overwritten", where=str(path), do="give another folder to --out"
+            )
     for name, data in files.items():
         path = out / name
         with disk_errors(path):
@@ -93,6 +105,7 @@ def publish(
 
     from benchproof.cli.checking import verified_record
     from benchproof.errors import BadInput
+    from benchproof.proof.keys import trusted_keys
     from benchproof.publish.source import read_exported
 
     found, _ = verified_record(record)
@@ -107,10 +120,10 @@ def publish(
     _needs_hub()
     from benchproof.publish import hub
 
-    source, api = read_exported(record), hub.hub_api()
-    target = repo or (DATASTORE if to == "eee" else found.effective.ask.model.repo)
+    source, api = read_exported(record, trusted_keys()), hub.hub_api()
+    target = repo or (DATASTORE if to == "eee" else source.published[0])
     if target is None:
-        raise BadInput("the model is a folder, not a repository", where="--repo", do="give --repo OWNER/NAME")
+        raise BadInput("what was measured is a folder, not a repository", where="--repo", do="give --repo OWNER/NAME")
     kind: Literal["model", "dataset"] = "dataset" if to == "eee" else "model"
     before = hub.current(api, target, kind, "README.md") if to == "model" else None
     files: dict[str, bytes] = {}
@@ -121,6 +134,13 @@ def publish(
         left_out += [f"{name}: {line}" for line in without]
     if not files:
         raise BadInput("nothing of this record has a place there", where=target, do="; ".join(left_out)[:200])
+    for path in sorted(set(files) - {"README.md"} if to == "model" else ()):
+        if hub.current(api, target, kind, path) not in (None, files[path].decode("utf-8")):
+            raise BadInput(
+                f"{path} is there already, with another result",
+                where=target,
+                do="settle with its author which one stays",
+            )
     _show(files, before, left_out, target, kind)
     if dry_run:
         typer.echo("dry run: nothing was sent")

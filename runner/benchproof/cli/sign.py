@@ -60,8 +60,9 @@ def list_keys(as_json: AsJson = False) -> None:
     from benchproof.proof.keys import own_keys, trusted_keys
     from benchproof.report.text import out, table
 
-    rows = [("own", name, key.keyid) for name, key in own_keys().items()]
-    rows += [("trusted", name, key.keyid) for name, key in trusted_keys().items()]
+    own = own_keys()
+    rows = [("own", name, key.keyid) for name, key in own.items()]
+    rows += [("trusted", name, key.keyid) for name, key in trusted_keys().items() if own.get(name) != key]
     if as_json:
         print_json([{"kind": kind, "name": name, "keyid": keyid} for kind, name, keyid in rows])
     elif rows:

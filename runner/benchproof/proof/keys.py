@@ -107,6 +107,7 @@ def new_key(name: str, password: bytes | None) -> PublicKey:
     if password and len(password) > MAX_PASSWORD:
         raise BadInput(f"a password of over {MAX_PASSWORD} bytes", where=name, do="give a shorter one")
     folder = _folder("keys")
+    _free(_folder("trust") / f"{_named(name)}.pub")  # one name is one key, whoever's
     private, half = _free(folder / f"{_named(name)}.pem"), _free(folder / f"{name}.pub")
     key = Ed25519PrivateKey.generate()
     protection = BestAvailableEncryption(password) if password else NoEncryption()
@@ -122,17 +123,21 @@ def own_keys() -> dict[str, PublicKey]:
 
 
 def trusted_keys() -> dict[str, PublicKey]:
-    """Name -> key of whom the user trusts, by name."""
-    return _listed("trust")
+    """Name -> key of whom the user trusts, by name: those taken into the trust store, and the user's own."""
+    trusted = _listed("trust")
+    return trusted | {
+        name: key for name, key in own_keys().items() if name not in trusted and key not in trusted.values()
+    }
 
 
 def trust_key(name: str, path: Path) -> PublicKey:
     """Takes somebody's public key into the trust store. Raises MissingInput (3), BadInput (2) for one of no use."""
     public = read_public(path)
-    for known, other in trusted_keys().items():
+    for known, other in _listed("trust").items():
         if other == public:
             raise BadInput(f"that key is trusted already, as {known!r}", where=str(path), do="nothing is to be done")
-    write_once(_free(_folder("trust") / f"{_named(name)}.pub"), public.pem())
+    _free(_folder("keys") / f"{_named(name)}.pem")  # one name is one key, whoever's
+    write_once(_free(_folder("trust") / f"{name}.pub"), public.pem())
     return public
 
 

@@ -4,12 +4,16 @@ Through huggingface_hub's own classes. Only headline scores over data sets of th
 as left out. Never `verified`, never a `verifyToken`: those are the Hub's to give.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from huggingface_hub._eval_results import EvalResultEntry, eval_result_entries_to_yaml
+from huggingface_hub.repocard import REGEX_YAML_BLOCK
+from huggingface_hub.repocard_data import eval_results_to_model_index, model_index_to_eval_results
 
 from benchproof.errors import BadInput
 from benchproof.publish.source import Exported, common
@@ -19,6 +23,7 @@ from benchproof.schema.score import Result
 # Data sets that are registered benchmarks of the Hub -> (task id of their eval.yaml, file). Seen 2026-11: GSM8K only.
 REGISTERED = {"openai/gsm8k": ("gsm8k", "gsm8k.yaml")}
 CARD = "README.md"
+KEY = "model-index"
 SCALE_DIGITS = 10  # of a percentage
 
 
@@ -33,7 +38,7 @@ class Page:
 def export_card(source: Exported, existing: str | None) -> Page:
     """The model's card with its scores in `model-index`; the rest of an existing card stays as it is.
 
-    existing: the card's text. Raises BadInput (2) for one whose metadata cannot be read.
+    existing: the card's text. Raises BadInput (2) for one whose metadata cannot be read, or would change.
     """
     results, left_out = [], []
     for result, pin, shots in _headlines(source):
@@ -120,20 +125,62 @@ def _headlines(source: Exported) -> list[tuple[Result, DatasetPin | str, int]]:
 
 
 def _merged(source: Exported, existing: str | None, results: Sequence[EvalResult]) -> str:
-    """The card with these results in place of earlier ones of the same data set and metric; its text untouched."""
-    if existing is None:
-        data = ModelCardData(model_name=source.record.model_name, eval_results=list(results))
-        return str(ModelCard(f"---\n{data.to_yaml()}\n---\n"))
+    """The card with these results in place of earlier ones of the same data set and metric.
+
+    Every byte outside `model-index` stays, comments too, and so do other people's results.
+    """
+    text = existing or ""
+    before = _metadata(text)
+    entry = (before.get(KEY) or [{"name": source.record.model_name, "results": []}])[0]
+    new = {(result.unique_identifier, result.metric_name) for result in results}
+    kept = [block for old in entry["results"] if (block := _without(old, entry["name"], new))]
+    index = [{**entry, "results": kept + eval_results_to_model_index(entry["name"], list(results))[0]["results"]}]
+    merged = _spliced(text, index)
+    if _metadata(merged) != before | {KEY: index}:
+        raise BadInput(
+            "other metadata of the card would change with its scores", where=CARD, do="mend the card by hand"
+        )
+    return merged
+
+
+def _metadata(text: str) -> dict[str, Any]:
+    """A card's metadata as they stand there; {} without any. Raises BadInput (2) for what huggingface_hub refuses."""
     try:
-        card = ModelCard(existing, ignore_metadata_errors=False)
-        data = ModelCardData(**card.data.to_dict(), ignore_metadata_errors=False)  # type: ignore[no-untyped-call]
-    except (ValueError, yaml.YAMLError) as error:
+        card = ModelCard(text, ignore_metadata_errors=False)
+        ModelCardData(**card.data.to_dict(), ignore_metadata_errors=False)  # type: ignore[no-untyped-call]
+        block = REGEX_YAML_BLOCK.search(text)
+        data: dict[str, Any] = (yaml.safe_load(block.group(2)) or {}) if block else {}
+    except (ValueError, TypeError, yaml.YAMLError) as error:
         raise BadInput(
             f"the card's metadata cannot be read: {' '.join(str(error).split())[:150]}", where=CARD, do="mend the card"
         ) from error
-    new = {(result.unique_identifier, result.metric_name) for result in results}
-    kept = [old for old in data.eval_results or [] if (old.unique_identifier, old.metric_name) not in new]
-    data.eval_results = [*kept, *results]
-    data.model_name = data.model_name or source.record.model_name
-    card.data = data
-    return str(card)
+    if len(data.get(KEY) or [0]) != 1:
+        raise BadInput(f"the card's `{KEY}` is of several models", where=CARD, do="mend the card")
+    return data
+
+
+def _without(
+    block: dict[str, Any], name: str, new: Collection[tuple[tuple[Any, ...], str | None]]
+) -> dict[str, Any] | None:
+    """A block of results without the metrics that are told anew; None if nothing is left of it."""
+    _, told = model_index_to_eval_results([{"name": name, "results": [block]}])
+    metrics = [
+        metric
+        for metric, old in zip(block["metrics"], told, strict=True)
+        if (old.unique_identifier, old.metric_name) not in new
+    ]
+    return {**block, "metrics": metrics} if metrics else None
+
+
+def _spliced(text: str, index: list[dict[str, Any]]) -> str:
+    """The card with this index at the place of its own, or at the end of the metadata if it has none."""
+    block = yaml.safe_dump({KEY: index}, sort_keys=False, allow_unicode=True)
+    match = REGEX_YAML_BLOCK.search(text)
+    if match is None:
+        return f"---\n{block}---\n{text}"
+    end = "\r\n" if "\r\n" in match.group(0) else "\n"
+    block, metadata = block.replace("\n", end), match.group(2) + end
+    # From the key to the next line that begins neither with a space nor with a list's dash.
+    own = re.compile(rf"^{KEY}:.*?(?=^[^\s\-]|\Z)", re.MULTILINE | re.DOTALL)
+    changed = own.sub(lambda _: block, metadata, count=1) if own.search(metadata) else metadata + block
+    return text[: match.start(2)] + changed.removesuffix(end) + text[match.end(2) :]

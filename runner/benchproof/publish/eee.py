@@ -9,19 +9,16 @@ format's string maps; docs/export.md has the table. Written to satisfy both of t
 import hashlib
 import json
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
-from benchproof.publish.source import Asked, Exported, common, epoch
-from benchproof.schema.canonical import digest, sha256, text_sha256
-from benchproof.schema.request import Request
+from benchproof.publish.eee_samples import VERSION, SampleTexts, evaluation_name, result_id, sample_rows
+from benchproof.publish.source import Exported, common, epoch
+from benchproof.schema.canonical import digest, sha256
 from benchproof.schema.score import Result
 from benchproof.schema.unknown import Unknown
-from benchproof.store.rows import Row
 
-VERSION = "0.3.0"
 OURS = "benchproof-eee/v1"  # another one whenever the same record would give other files
-SampleTexts = Literal["full", "hashes"]
 METRIC_IDS = {"acc": "accuracy", "exact_match": "exact-match", "f1": "f1", "pass@1": "pass-at-1"}
 TESTS = {"base": "base", "plus": "plus"}  # HumanEval's filters that are results of their own: other tests
 LEVELS = {"group": "group", "task": "task", "category": "category"}
@@ -37,7 +34,7 @@ def export_eee(source: Exported, texts: SampleTexts) -> dict[str, bytes]:
         place = f"data/benchproof-{benchmark}/{source.model_id.replace(':', '_')}"
         chosen = _chosen(source.results(benchmark), source)
         value = _aggregate(source, benchmark, chosen)
-        rows = list(_samples(source, value["evaluation_id"], chosen, texts))
+        rows = list(sample_rows(source, value["evaluation_id"], chosen, texts))
         if rows:
             data = "".join(json.dumps(row, ensure_ascii=True, separators=(",", ":")) + "\n" for row in rows).encode(
                 "ascii"
@@ -123,14 +120,16 @@ def _library(source: Exported) -> dict[str, str]:
 def _model(source: Exported) -> dict[str, Any]:
     model, engine = source.record.effective.ask.model, source.record.effective.ask.engine
     content = model.content
+    repo, commit = source.published
     details = {
         "deployment_type": "self_deployed",
-        "model_availability": "open_weights" if model.repo else "unknown",
+        "model_availability": "open_weights" if repo else "unknown",
         "model_dtype": engine.dtype,
         "weights_manifest_sha256": digest([pin.json_value() for pin in content.weights]),
         "model_content_sha256": digest(content.json_value()),
         "architecture": model.architecture,
-        **({"model_sha": model.commit} if model.commit else {}),
+        **({"model_sha": commit} if commit else {}),
+        **({"base_model": f"{model.repo}@{model.commit}"} if content.adapter and model.repo else {}),
         **({} if isinstance(model.parameters, Unknown) else {"num_parameters": str(model.parameters)}),
         **({"chat_template_sha256": content.chat_template_sha256} if content.chat_template_sha256 else {}),
         **({"quantization": json.dumps(content.quantisation, sort_keys=True)} if content.quantisation else {}),
@@ -157,8 +156,8 @@ def _result(source: Exported, result: Result, others: Sequence[Result]) -> dict[
         if other.stderr_value is not None:
             details[f"{other.metric}_stderr,{other.filter}"] = str(other.stderr)
     return {
-        "evaluation_result_id": _result_id(result),
-        "evaluation_name": _name(result),
+        "evaluation_result_id": result_id(result),
+        "evaluation_name": evaluation_name(result),
         "source_data": _data(source, result),
         "metric_config": _metric(source, result),
         "score_details": {
@@ -168,15 +167,6 @@ def _result(source: Exported, result: Result, others: Sequence[Result]) -> dict[
         },
         "generation_config": _generation(source, result),
     }
-
-
-def _name(result: Result) -> str:
-    name = result.task if result.category is None else f"{result.task}/{result.category}"
-    return f"{name}_plus" if result.metric.startswith("pass@") and result.filter.startswith("plus") else name
-
-
-def _result_id(result: Result) -> str:
-    return f"{_name(result)}/{result.key}"
 
 
 def _data(source: Exported, result: Result) -> dict[str, Any]:
@@ -193,9 +183,9 @@ def _data(source: Exported, result: Result) -> dict[str, Any]:
             details[key] = str(value)
     repo, split = common([pin.repo for pin in pins]), common([pin.split for pin in pins])
     if repo is None or any(pin.commit is None for pin in pins):
-        return {"dataset_name": _name(result), "source_type": "other", "additional_details": details}
+        return {"dataset_name": evaluation_name(result), "source_type": "other", "additional_details": details}
     return {
-        "dataset_name": _name(result),
+        "dataset_name": evaluation_name(result),
         "source_type": "hf_dataset",
         "hf_repo": repo,
         **({"hf_split": split} if split else {}),
@@ -259,7 +249,7 @@ def _generation(source: Exported, result: Result) -> dict[str, Any]:
         "batching": plan.ask.engine.batching,
         "chat_template_applied": str(members[0].chat.applied).lower(),
         **{f"{name}_seed": seed for name, seed in plan.ask.seeds.items()},
-        **({"model_sha": plan.ask.model.commit} if plan.ask.model.commit else {}),
+        **({"model_sha": source.published[1]} if source.published[1] else {}),
     }
     marks = [plan.task_mark(member.task) for member in members]
     shared: dict[str, list[Any]] = {
@@ -295,103 +285,3 @@ def _generation(source: Exported, result: Result) -> dict[str, Any]:
     if result.benchmark == "humaneval" and not isinstance(sandbox, Unknown):
         args["sandbox"] = {"type": str(sandbox["tier"])}
     return {**({"generation_args": args} if args else {}), "additional_details": details}
-
-
-def _samples(
-    source: Exported, evaluation_id: str, chosen: Sequence[tuple[Result, list[Result]]], texts: SampleTexts
-) -> Iterator[dict[str, Any]]:
-    """One row for each doc and result of a task; groups and categories follow from them."""
-    by_task: dict[str, list[Result]] = {}
-    for result, _ in chosen:
-        if result.level == "task":
-            by_task.setdefault(result.task, []).append(result)
-    for task, results in by_task.items():
-        for row, asked in source.rows(task):
-            for result in results:
-                value = row.metrics.get(result.filter, {}).get(result.metric)
-                if isinstance(value, int | float):
-                    yield _sample(source, evaluation_id, result, row, asked, float(value), texts)
-
-
-def _sample(
-    source: Exported,
-    evaluation_id: str,
-    result: Result,
-    row: Row,
-    asked: Asked | None,
-    value: float,
-    texts: SampleTexts,
-) -> dict[str, Any]:
-    requests: Sequence[Request] = asked[0].requests if asked else ()
-    prompt = requests[0].context if requests else ""
-    choices = [str(request.continuation) for request in requests if request.continuation is not None]
-    reference = _reference(row, choices)
-    texted = [response["text"] for response in row.responses if isinstance(response, Mapping)]
-    taken = [
-        str(item.get("status", item)) if isinstance(item, Mapping) else str(item)
-        for item in row.filtered[result.filter]
-    ]
-    picked = [choices[int(item)] for item in taken if choices and item.isdigit() and int(item) < len(choices)]
-    output = texted or picked
-    said = (lambda text: text) if texts == "full" else (lambda text: f"sha256:{text_sha256(text)}")
-    hashed = json.dumps({"raw": prompt, "reference": reference}, sort_keys=True, separators=(",", ":")).encode()
-    extracted = picked[0] if picked else (taken[0] if taken else "")
-    found: dict[str, Any] = {
-        "schema_version": VERSION,
-        "evaluation_id": evaluation_id,
-        "model_id": source.model_id,
-        "evaluation_name": _name(result),
-        "evaluation_result_id": _result_id(result),
-        "sample_id": f"{result.task}/{row.doc_id}",
-        "sample_hash": sha256(hashed),
-        "interaction_type": "single_turn",
-        "input": {
-            "raw": said(prompt),
-            "reference": [said(text) for text in reference],
-            **({"choices": [said(text) for text in choices]} if choices else {}),
-        },
-        "output": {"raw": [said(text) for text in output]},
-        "answer_attribution": [
-            {
-                "turn_idx": 0,
-                "source": "output.raw",
-                "extracted_value": said(extracted),
-                "extraction_method": result.filter if texted else "argmax_loglikelihood",
-                "is_terminal": True,
-            }
-        ],
-        "evaluation": {"score": value, "is_correct": value == 1.0},
-        "metadata": _metadata(row, result, requests, texts),
-    }
-    if asked and texted:
-        read = sum(item.n_tokens for item in asked[1])
-        written = sum(response["tokens"] for response in row.responses)
-        found["token_usage"] = {"input_tokens": read, "output_tokens": written, "total_tokens": read + written}
-    return found
-
-
-def _reference(row: Row, choices: Sequence[str]) -> list[str]:
-    if isinstance(row.target, int) and not isinstance(row.target, bool) and 0 <= row.target < len(choices):
-        return [choices[row.target]]
-    targets = row.target if isinstance(row.target, list) else [row.target]
-    return [text if isinstance(text, str) else json.dumps(text) for text in targets if text is not None]
-
-
-def _metadata(row: Row, result: Result, requests: Sequence[Request], texts: SampleTexts) -> dict[str, str]:
-    """What has no field of its own, as text: hashes, log-likelihoods, the other filters' marks."""
-    found = {"doc_sha256": row.doc_sha256, "request_hashes": json.dumps(list(row.requests))}
-    lls = [response[0] for response in row.responses if not isinstance(response, Mapping)]
-    if lls:
-        found["loglikelihoods"] = json.dumps(lls)
-    stops = [response["stop"] for response in row.responses if isinstance(response, Mapping)]
-    if stops:
-        found["stop_reasons"] = json.dumps(stops)
-    if row.category is not None:
-        found["category"] = row.category
-    seeds = [str(request.seed) for request in requests if request.seed is not None]
-    if seeds:
-        found["seeds"] = json.dumps(seeds)
-    for name, metrics in row.metrics.items():
-        if name != result.filter and result.metric in metrics:
-            found[f"{result.metric},{name}"] = str(metrics[result.metric])
-    return found

@@ -7,7 +7,9 @@ looked at before anything is sent again: a commit is whole or not there.
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from json import JSONDecodeError
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from huggingface_hub import CommitOperationAdd, HfApi
@@ -16,14 +18,17 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]
     HfHubHTTPError,
     HTTPError,
     LocalEntryNotFoundError,
+    LocalTokenNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
 )
+from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
 
 from benchproof.errors import BadInput, BenchproofError, MachineError, MissingInput
 
 TRIES = 4
 FIRST_WAIT_S = 1.0  # doubled each time
+SILENCE_S = 60.0  # without a byte; the library itself waits for ever
 TRANSIENT = (408, 429, 500, 502, 503, 504)
 Kind = Literal["model", "dataset"]
 
@@ -42,9 +47,9 @@ def hub_api() -> HfApi:
 
 
 def title_of(files: Mapping[str, bytes], record_id: str) -> str:
-    """The title of the one pull request for exactly these files."""
+    """The title of the one pull request for these files. A card is left out: others edit it between two tries."""
     outer = hashlib.sha256()
-    for path in sorted(files):
+    for path in sorted(set(files) - {"README.md"}):
         outer.update(hashlib.sha256(path.encode() + b"\0" + files[path]).digest())
     return f"benchproof record {record_id[:12]}, files {outer.hexdigest()[:12]}"
 
@@ -65,6 +70,7 @@ def send(
     Raises BadInput (2) for a token that is refused or a conflict, MissingInput (3) for a repository that is not there,
     MachineError (5) when the Hub cannot be reached or does not recover: the record is safe, the call can be repeated.
     """
+    get_session().timeout = SILENCE_S
     title = title_of(files, record_id)
     wait = FIRST_WAIT_S
     for attempt in range(1, TRIES + 1):
@@ -80,7 +86,7 @@ def send(
                 create_pr=create_pr,
             )
             return Sent(str(info.pr_url or info.commit_url), False)
-        except (HfHubHTTPError, HTTPError, OfflineModeIsEnabled, OSError) as error:
+        except (HfHubHTTPError, HTTPError, OfflineModeIsEnabled, OSError, JSONDecodeError) as error:
             if not _passes(error):
                 raise _told(error, repo) from None  # the library's words may hold a token
             if attempt == TRIES:
@@ -97,8 +103,11 @@ def send(
 
 def current(api: HfApi, repo: str, kind: Kind, path: str) -> str | None:
     """A file's text on the default branch; None if it is not there. Raises as `send`."""
+    get_session().timeout = SILENCE_S
     try:
-        return Path(api.hf_hub_download(repo, path, repo_type=kind)).read_bytes().decode("utf-8")
+        with TemporaryDirectory() as fresh:  # the cache would stand in for a Hub that is not reached
+            got = api.hf_hub_download(repo, path, repo_type=kind, local_dir=fresh)
+            return Path(got).read_bytes().decode("utf-8")
     except LocalEntryNotFoundError as error:  # not reached: a card that is there would be lost
         raise _told(error, repo) from None
     except EntryNotFoundError:
@@ -109,7 +118,8 @@ def current(api: HfApi, repo: str, kind: Kind, path: str) -> str | None:
 
 def _existing(api: HfApi, repo: str, kind: Kind, title: str) -> str | None:
     for found in api.get_repo_discussions(repo, repo_type=kind, discussion_type="pull_request"):
-        if found.title == title and found.status in ("open", "draft", "merged"):
+        ours = found.title == title and found.status in ("open", "draft", "merged")
+        if ours and found.author == api.whoami()["name"]:  # a stranger's of that title is not
             return found.url
     return None
 
@@ -122,12 +132,14 @@ def _status(error: Exception) -> int | None:
 def _passes(error: Exception) -> bool:
     """Whether it may be otherwise in a second: no answer, too many requests, the server's own error."""
     status = _status(error)
-    return not isinstance(error, OfflineModeIsEnabled) and (status is None or status in TRANSIENT)
+    return not isinstance(error, OfflineModeIsEnabled | LocalTokenNotFoundError) and (
+        status is None or status in TRANSIENT
+    )
 
 
 def _told(error: Exception, repo: str) -> BenchproofError:
     status = _status(error)
-    if status in (401, 403):
+    if status in (401, 403) or isinstance(error, LocalTokenNotFoundError):
         return BadInput("the Hub refuses the token", where=repo, do="set HF_TOKEN to one that may write there")
     if isinstance(error, RepositoryNotFoundError) or status == 404:
         return MissingInput("no such repository, or it is private", where=repo, do="check --repo, or set HF_TOKEN")

@@ -42,7 +42,7 @@ def _results(source: Exported) -> dict[str, Any]:
     better: dict[str, dict[str, bool]] = {}
     for result in record.results:
         better.setdefault(result.task, {})[result.metric] = result.higher_is_better
-    name = model.repo or record.model_name
+    name = source.model_id  # readers of this format want an owner, which a folder has not
     return {
         "results": rows,
         "groups": {name: rows[name] for name in groups if name in rows},
@@ -71,7 +71,8 @@ def _results(source: Exported) -> dict[str, Any]:
         "config": {
             "model": "hf" if plan.ask.engine.name == "hf" else plan.ask.engine.name,
             "model_args": {
-                "pretrained": name,
+                "pretrained": model.repo or name,
+                **({"peft": name} if model.content.adapter else {}),
                 **({"revision": model.commit} if model.commit else {}),
                 "dtype": plan.ask.engine.dtype,
             },

@@ -1,14 +1,16 @@
 """What an exporter is given: a record that reads, its exact bytes, the files beside it, and who signed it."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from benchproof.proof.signatures import SIGNATURES, SUFFIX
-from benchproof.schema.canonical import sha256
+from benchproof.errors import VerificationFailed
+from benchproof.proof.keys import PublicKey
+from benchproof.proof.signatures import signatures_of
+from benchproof.schema.canonical import digest, sha256
 from benchproof.schema.plan import TaskAskPin
 from benchproof.schema.record import Record
 from benchproof.schema.request import Doc, Encoded
@@ -17,13 +19,12 @@ from benchproof.schema.unknown import Unknown
 from benchproof.store.rows import Row, part_path, read_docs, read_rows
 from benchproof.store.runs import load_record
 
-KEYID = re.compile(r"[0-9a-f]{64}")
 Asked = tuple[Doc, list[Encoded]]
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A record to be exported. keyids: of envelopes beside it, by their file names."""
+    """A record to be exported. keyids: of the trusted keys that have signed it."""
 
     record: Record
     sha256: str
@@ -58,11 +59,21 @@ class Exported:
 
     @property
     def model_id(self) -> str:
-        """`owner/name` on the Hub; `local/<name>` for a folder, in letters that a path may have."""
-        repo = self.record.effective.ask.model.repo
+        """`owner/name` on the Hub; `local/<name>-<content>` for a folder: two folders of one name are two models."""
+        repo, model = self.published[0], self.record.effective.ask.model
         if repo is not None:
             return repo if "/" in repo else f"unknown/{repo}"
-        return f"local/{re.sub(r'[^A-Za-z0-9._-]+', '-', self.record.model_name).strip('-.') or 'model'}"
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", self.record.model_name).strip("-.") or "model"
+        return f"local/{name}-{digest(model.content.json_value())[:12]}"
+
+    @property
+    def published(self) -> tuple[str | None, str | None]:
+        """Repository and commit of what was measured; of an adapter its own, never its base's. None for a folder."""
+        model = self.record.effective.ask.model
+        if not model.content.adapter:
+            return model.repo, model.commit
+        repo, _, commit = model.origins.get("adapter", "").partition("@")
+        return repo or None, commit or None
 
     def probe(self, name: str) -> Any:
         """A probe of the last attempt; None if it is unknown or was not made."""
@@ -73,12 +84,22 @@ class Exported:
         return None
 
 
-def read_exported(path: Path) -> Exported:
-    """The record at a path and what lies beside it. Raises MissingInput (3), VerificationFailed (1)."""
+def read_exported(path: Path, trusted: Mapping[str, PublicKey]) -> Exported:
+    """The record at a path and what lies beside it. trusted: name -> key, of whom a signature is passed on.
+
+    Raises MissingInput (3), VerificationFailed (1), also for an envelope that is not valid.
+    """
     record, file = load_record(path)
-    envelopes = sorted((file.parent / SIGNATURES).glob(f"*{SUFFIX}"))
-    keyids = [name for name in (path.name.removesuffix(SUFFIX) for path in envelopes) if KEYID.fullmatch(name)]
-    return Exported(record, sha256(file.read_bytes()), file.parent, tuple(keyids))
+    keyids = set()
+    for signature in signatures_of(file, "record", trusted):
+        if signature.state == "invalid":
+            raise VerificationFailed(
+                f"a signature is not valid: {signature.detail}",
+                where=str(signature.path),
+                do="see `benchproof verify`; export what it finds in order",
+            )
+        keyids |= {trusted[name].keyid for name in signature.names}
+    return Exported(record, sha256(file.read_bytes()), file.parent, tuple(sorted(keyids)))
 
 
 def epoch(moment: str) -> str:

@@ -1,4 +1,4 @@
-"""Who stands behind a record, as three facts that are never one: who published it, who signed it, who checked it."""
+"""Who stands behind a record, as facts that are never one: who trained, who ran, who signed, who checked."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,12 +17,14 @@ from benchproof.verdict import read_verdict
 def show_vouching(record: Record, file: Path, trusted: Mapping[str, PublicKey]) -> None:
     """The publisher as the record names it, the signatures beside it, and the verdicts in verdicts/ with theirs."""
     out("\nwho stands behind it", bold=True)
-    publisher = record.publisher
+    publisher, model = record.publisher, record.effective.ask.model
+    place = f"{model.repo}, which is where it lies" if model.repo else "a local folder"
+    out(f"  trained     not recorded; the model is {place}")
     if isinstance(publisher, Unknown):
-        out(f"  published   unknown: {publisher.detail}")
+        out(f"  ran         unknown: {publisher.detail}")
     else:
         what = publisher.relationship.replace("_", " ")
-        out(f"  published   by {publisher.organization}, {what} to the model's developer, as the record says")
+        out(f"  ran         by {publisher.organization}, {what} to the model's developer, as the record says")
     signatures = signatures_of(file, "record", trusted)
     for signature in signatures:
         out(f"  signed      {_told(signature)}")
