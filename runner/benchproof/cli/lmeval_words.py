@@ -14,7 +14,7 @@ from benchproof.errors import BadInput
 
 MODEL_TYPES = ("hf", "hf-auto", "huggingface")
 # The harness ignores --num_fewshot for tasks whose YAML fixes it to 0; these are those of the five benchmarks.
-FIXED_ZERO = ("truthfulqa*", "bbh_zeroshot*", "bbh_cot_zeroshot*", "gsm8k_cot_zeroshot")
+FIXED_ZERO = ("truthfulqa", "truthfulqa_*", "bbh_zeroshot*", "bbh_cot_zeroshot*", "gsm8k_cot_zeroshot")
 GENERATES = (
     "gsm8k*", "gsm_plus*", "bbh*", "truthfulqa_gen", "bigbench_*_generate_until", "mmlu_*generative*", "mmlu_pro*",
     "mmlu_flan_cot*", "humaneval*", "mbpp*", "minerva_math*", "hendrycks_math*", "ifeval", "triviaqa", "nq_open",

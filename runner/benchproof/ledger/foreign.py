@@ -1,25 +1,34 @@
-"""A path -> somebody else's results, whichever of the formats that are read it is in."""
+"""A path -> somebody else's results, whichever of the formats that are read it is in.
+
+Nothing in the file is run, and nothing that it names is opened but its own samples.
+"""
 
 from pathlib import Path
 
 from benchproof.errors import BadInput
 from benchproof.ledger import evalplus_results, lmeval_results
-from benchproof.ledger.published import Published, look_like, read_json
+from benchproof.ledger.published import Published
+from benchproof.ledger.reading import parsed, read_bytes
+from benchproof.ledger.sniff import LM_EVAL, format_of, refused, text_format
+from benchproof.schema.canonical import sha256
 
 
 def read_published(path: Path) -> Published:
-    """The file as what it says. Raises MissingInput (3), BadInput (2) for a format that is not read, naming it."""
-    value, digest = read_json(path)
+    """The file as what it says, packed with gzip or not.
+
+    Raises MissingInput (3), BadInput (2) for a format that is not read, naming it, and VerificationFailed (1) for a
+    file whose numbers contradict each other.
+    """
+    where, data = str(path), read_bytes(path)
+    try:
+        value = parsed(data, where)
+    except BadInput as error:
+        looks_like = text_format(data)
+        if looks_like is None:
+            raise
+        raise refused(looks_like, where) from error
     if isinstance(value, dict) and isinstance(value.get("results"), dict) and "results" in value["results"]:
         value = value["results"]  # one level deeper, as some files were saved
-    if isinstance(value, dict) and lmeval_results.is_results(value):
-        return lmeval_results.read_results(value, digest, path)
-    if evalplus_results.is_results(value):
-        return evalplus_results.read_results(value, digest, path)
-    name = look_like(value)
-    what = f"it looks like a file of {name}, which is not read" if name else "of no format that is read"
-    raise BadInput(
-        f"no result file: {what}",
-        where=str(path),
-        do="give a record.json, an lm-eval 0.4 results file or an evalplus *_eval_results.json",
-    )
+    if format_of(value, where) == LM_EVAL:
+        return lmeval_results.read_results(value, sha256(data), path)
+    return evalplus_results.read_results(value, sha256(data), path)

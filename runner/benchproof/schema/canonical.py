@@ -116,13 +116,15 @@ def plain(value: Any) -> Any:
             raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-def strict_json(text: str) -> Any:
+def strict_json(text: str, *, finite: bool = True) -> Any:
     """JSON that every reader reads alike: no duplicate key, no NaN, no overflow, no more than MAX_DEPTH levels.
 
+    `finite=False` lets NaN and infinities through, which Python's own writer leaves in other people's files.
     Raises ValueError. Source: the list of what json.loads accepts silently.
     """
+    constant, number = (_constant, _number) if finite else (float, float)
     try:
-        value = json.loads(text, object_pairs_hook=_pairs, parse_constant=_constant, parse_float=_number)
+        value = json.loads(text, object_pairs_hook=_pairs, parse_constant=constant, parse_float=number)
     except RecursionError as error:
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels") from error
     if text.count("[") + text.count("{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
@@ -163,13 +165,13 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def strict_loads(data: bytes, *, where: str) -> Any:
+def strict_loads(data: bytes, *, where: str, finite: bool = True) -> Any:
     """JSON from a file that may be hostile: `strict_json`, UTF-8 only, no lone surrogate.
 
     Raises VerificationFailed naming `where`.
     """
     try:
-        value = strict_json(data.decode("utf-8"))
+        value = strict_json(data.decode("utf-8"), finite=finite)
         json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate raises here
     except ValueError as error:
         raise VerificationFailed(
