@@ -8,10 +8,10 @@ import pytest
 
 from benchproof.compare import Comparison, Difference, against_claim, compare
 from benchproof.errors import BadInput
-from benchproof.judge import Claimed
 from benchproof.ports import Progress
 from benchproof.schema.plan import ModelPin
 from benchproof.schema.request import Request
+from benchproof.schema.score import Claimed
 from fakes.checks import DriftingEngine, rewrite_record, rewrite_rows, side
 from fakes.counting import CountingEngine
 from fakes.harness import TableHarness

@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
-from benchproof.judge import Benign, Claimed, Measured, ScorePairs, decide, measure, worst
+from benchproof.judge import Benign, Measured, ScorePairs, decide, measure, worst
 from benchproof.schema.canonical import decimal
-from benchproof.schema.score import Result
+from benchproof.schema.score import Claimed, Result
 from benchproof.schema.unknown import Unknown
 from benchproof.schema.verdict import ScoreJudged
 

@@ -101,10 +101,10 @@ def _tasks(record: Record, own: RunSpec | None) -> list[dict[str, Any]]:
     A record of minor version 0 names the suite only: then it is what that name means here.
     """
     tasks = record.asked.tasks
-    if tasks is not None and not any(is_unknown(value) for task in tasks for value in task.values()):
+    if tasks is not None and not _has_redacted(tasks):
         return tasks
     suite: Any = own.suite if own is not None else record.asked.spec["suite"]
-    if own is None and (is_unknown(suite) or tasks is not None or _has_redacted(suite)):
+    if own is None and (is_unknown(suite) or tasks is not None or _has_redacted(_listed(suite))):
         raise MissingInput(
             "a task or its rows were files on the machine of the record's author",
             where=f"record {record.record_id[:12]}",
@@ -120,8 +120,12 @@ def _tasks(record: Record, own: RunSpec | None) -> list[dict[str, Any]]:
     return [plain(task.model_dump(mode="json", exclude_none=True)) for task in found]
 
 
-def _has_redacted(suite: Any) -> bool:
-    tasks = suite["tasks"] if isinstance(suite, dict) else []
+def _listed(suite: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = suite["tasks"] if isinstance(suite, dict) else []
+    return found
+
+
+def _has_redacted(tasks: Sequence[Mapping[str, Any]]) -> bool:
     return any(is_unknown(value) for task in tasks for value in task.values())
 
 

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from benchproof import run as main_path
 from benchproof.build import Built
@@ -65,12 +65,10 @@ def challenge(samples: int | None, ops: int | None, nonce: str) -> Challenge:
         )
     if (samples is None) == (ops is None):
         raise BadInput("give exactly one of --samples and --ops", where="audit", do="--samples 300, say")
-    count, unit = (samples, "requests") if samples is not None else (ops, "ops")
+    count, option, unit = (ops, "--ops", "ops") if samples is None else (samples, "--samples", "requests")
     if count is None or count < 1:
-        raise BadInput(
-            f"--{'samples' if unit == 'requests' else 'ops'} must be at least 1", where="audit", do="say 300"
-        )
-    return Challenge("requests" if samples is not None else "ops", count, value)
+        raise BadInput(f"{option} must be at least 1", where="audit", do="say 300")
+    return Challenge(cast(Unit, unit), count, value)
 
 
 def draw(digest: str, nonce: bytes, count: int, population: int) -> list[int]:

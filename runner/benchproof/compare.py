@@ -7,9 +7,10 @@ Pairs are (task, doc content, repeat) within equal benchmark ids. Other question
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from benchproof.errors import BadInput
-from benchproof.judge import LAST_BITS, Claimed, ScorePairs, measure, score_pairs
+from benchproof.judge import LAST_BITS, ScorePairs, measure, score_pairs
 from benchproof.ladder import (
     FieldDifference,
     Side,
@@ -19,13 +20,12 @@ from benchproof.ladder import (
     computation_differences,
 )
 from benchproof.schema.record import Record
-from benchproof.schema.score import Result
-from benchproof.stats.intervals import Interval, clustered, mean_t
+from benchproof.schema.score import Claimed, Key, Result
+from benchproof.stats.intervals import MIN_CLUSTERS, Interval, clustered, mean_t
 from benchproof.stats.paired import benjamini_hochberg, holm
 from benchproof.stats.power import mde_paired, mde_unpaired
 
 LEVEL = 0.95
-FEWEST_CLUSTERS = 10  # fewer say too little of how clusters vary
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,8 @@ def compare(sides: Sequence[Side], *, unpaired: bool) -> list[Comparison]:
     if len(sides) < 2:
         raise BadInput("a comparison needs two records", where="compare", do="give a second record, or --claimed")
     found = [_pair(sides[0], side, unpaired) for side in sides[1:]]
-    known = [d.p for item in found for d in item.differences if d.p is not None]
-    adjusted = iter(zip(holm(known), benjamini_hochberg(known), strict=True))
-    return [replace(item, differences=tuple(_adjusted(item.differences, adjusted))) for item in found]
+    adjusted = _adjusted([difference for item in found for difference in item.differences])
+    return [replace(item, differences=tuple(islice(adjusted, len(item.differences)))) for item in found]
 
 
 def against_claim(record: Record, claimed: Claimed, benchmark: str | None) -> Difference:
@@ -105,19 +104,21 @@ def against_claim(record: Record, claimed: Claimed, benchmark: str | None) -> Di
     return _unpaired(match[0], claimed, "a printed number: two independent measurements are assumed", ())
 
 
-def against_claims(record: Record, claims: Mapping[tuple[str, str, str], Claimed]) -> list[Difference]:
+def against_claims(record: Record, claims: Mapping[Key, Claimed]) -> list[Difference]:
     """Every score of a record that somebody's file states too; p adjusted over all of them."""
     why = "from a file: two independent measurements are assumed"
     found = [
-        _unpaired(result, claims[result.task, result.metric, result.filter], why, ())
+        _unpaired(result, claims[result.place], why, ())
         for result in record.results
-        if result.level != "category" and (result.task, result.metric, result.filter) in claims
+        if result.level != "category" and result.place in claims
     ]
-    known = [item.p for item in found if item.p is not None]
-    return list(_adjusted(found, iter(zip(holm(known), benjamini_hochberg(known), strict=True))))
+    return list(_adjusted(found))
 
 
-def _adjusted(differences: Sequence[Difference], adjusted: Iterator[tuple[float, float]]) -> Iterator[Difference]:
+def _adjusted(differences: Sequence[Difference]) -> Iterator[Difference]:
+    """The same, each p adjusted over all of them."""
+    known = [item.p for item in differences if item.p is not None]
+    adjusted = iter(zip(holm(known), benjamini_hochberg(known), strict=True))
     for item in differences:
         if item.p is None:
             yield item
@@ -194,9 +195,8 @@ def _interval(pairs: ScorePairs) -> tuple[Interval | None, str]:
     groups: dict[str, list[float]] = defaultdict(list)
     for name, d in zip(pairs.clusters, ds, strict=True):
         groups[name].append(d)
-    equal = max(pairs.weights) - min(pairs.weights) < 1e-12
-    if len(groups) >= FEWEST_CLUSTERS:
-        if equal:
+    if len(groups) >= MIN_CLUSTERS:
+        if pairs.equal_weights:
             return clustered(ds, pairs.clusters, LEVEL), f"paired; interval over {len(groups)} clusters"
         means = [sum(values) / len(values) for values in groups.values()]
         return mean_t(means, LEVEL), f"paired; interval over {len(groups)} tasks of equal weight"

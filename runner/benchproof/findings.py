@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
-from benchproof.floor import Key
-from benchproof.judge import LAST_BITS, Benign, Claimed, ScorePairs, decide, measure, score_pairs, worst
+from benchproof.judge import LAST_BITS, Benign, ScorePairs, decide, measure, score_pairs, worst
 from benchproof.ladder import (
     LAYERS,
     FieldDifference,
@@ -17,28 +16,11 @@ from benchproof.ladder import (
     other_measurement,
 )
 from benchproof.schema.record import Record
-from benchproof.schema.score import Result
+from benchproof.schema.score import Claimed, Key, Result, Stated, StatedRows
 from benchproof.schema.verdict import ScoreJudged
 from benchproof.verdict import Findings, kinds_of
 
 FEW = 5  # fields that a reason names
-
-
-class Stated(Protocol):
-    """One doc of somebody's samples file: (metric, filter) -> value, and filter -> what it took."""
-
-    @property
-    def values(self) -> Mapping[tuple[str, str], float]:
-        """Metric values."""
-        ...
-
-    @property
-    def taken(self) -> Mapping[str, list[Any]]:
-        """Filtered answers, in the form of a record's rows; empty where the file does not tell."""
-        ...
-
-
-Rows = Mapping[str, Mapping[int, Stated]]  # task -> doc id
 
 
 def judge_record(there: Side, here: Side, margin_points: float | None, benign: Mapping[Key, Benign]) -> Findings:
@@ -70,20 +52,20 @@ def judge_record(there: Side, here: Side, margin_points: float | None, benign: M
 
 def judge_claims(
     claims: Mapping[Key, Claimed],
-    rows: Rows,
+    rows: StatedRows,
     here: Side,
     margin_points: float | None,
 ) -> Findings:
     """Stated scores against a record's: its headlines where they are stated, else every score that is."""
     found = {task: _by_place(task, given, here) for task, given in rows.items() if here.has("samples", task)}
-    stated = [r for r in here.record.results if r.level != "category" and (r.task, r.metric, r.filter) in claims]
+    stated = [r for r in here.record.results if r.level != "category" and r.place in claims]
     chosen = [result for result in stated if result.headline] or stated
     if not chosen:
         return Findings("not comparable", ["none of the stated scores is one that the re-run has"])
     measured = []
     for result in chosen:
         pairs = score_pairs(result, here.record.effective, found)
-        claimed = claims[result.task, result.metric, result.filter]
+        claimed = claims[result.place]
         measured.append(measure(result, claimed, _as_stated(pairs, claimed)))
     scores = decide(measured, margin_points, {})
     word = worst([score.outcome for score in scores])
@@ -110,7 +92,7 @@ def _of_equal_answers(there: Record, here: Record, scores: list[ScoreJudged], ev
 
 def other_thing(fields: Sequence[FieldDifference]) -> Findings:
     """What is said where another thing was measured."""
-    shown = [f"{item.path}: {item.there!r} there, {item.here!r} here"[:300] for item in fields[:FEW]]
+    shown = [item.told[:300] for item in fields[:FEW]]
     evidence = {"fields": [item.path for item in fields]}
     return Findings("not comparable", ["another thing was measured", *shown], [], evidence)
 
@@ -123,10 +105,10 @@ def _scores(
     benign: Mapping[Key, Benign],
 ) -> list[ScoreJudged]:
     """Every headline that both have, by the value that the checked record *states*."""
-    stated = {_place(result): result for result in there.results}
+    stated = {_whole_place(result): result for result in there.results}
     measured = []
     for result in here.results:
-        other = stated.get(_place(result))
+        other = stated.get(_whole_place(result))
         if result.headline and other is not None:
             pairs = score_pairs(result, here.effective, found)
             claimed = Claimed(float(other.value), other.stderr_value, other.n)
@@ -157,12 +139,12 @@ def _by_place(task: str, given: Mapping[int, Stated], here: Side) -> TaskDiffere
     return TaskDifference(task, tuple(pairs), len(given) - len(pairs), len(ours) - len(pairs), layers, None, ())
 
 
-def _place(result: Result) -> tuple[str, str, str, str | None, str]:
-    return result.task, result.metric, result.filter, result.category, result.level
+def _whole_place(result: Result) -> tuple[str, str, str, str | None, str]:
+    return *result.place, result.category, result.level
 
 
 def _results(record: Record) -> dict[tuple[str, str, str, str | None, str], tuple[Any, ...]]:
-    return {_place(r): (r.value, r.json_value()["stderr"], r.n) for r in record.results}
+    return {_whole_place(r): (r.value, r.json_value()["stderr"], r.n) for r in record.results}
 
 
 def _same_scores(there: Record, here: Record) -> bool:
@@ -186,7 +168,7 @@ def _evidence(there: Side, here: Side, found: Mapping[str, TaskDifference]) -> d
         "answers_digest": [there.record.observed.answers_digest, here.record.observed.answers_digest],
         "requests_digest": [there.record.observed.requests_digest, here.record.observed.requests_digest],
         "hardware": [kinds_of(there.record), kinds_of(here.record)],
-        "other_computation": [f"{item.path}: {item.there!r} there, {item.here!r} here" for item in other],
+        "other_computation": [item.told for item in other],
         "layers": {task: _layers(item) for task, item in found.items()},
         "scores_that_moved": [".".join(str(part) for part in key if part) for key in moved],
     }

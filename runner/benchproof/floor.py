@@ -7,10 +7,10 @@ from typing import Any
 
 from benchproof.errors import BadInput
 from benchproof.schema.record import Record
+from benchproof.schema.score import Key
 from benchproof.verdict import kinds_of, read_verdict
 
 VERDICTS = "verdicts"  # in a run folder: what others found about its record
-Key = tuple[str, str, str]  # task, metric, filter
 
 
 @dataclass(frozen=True, slots=True)

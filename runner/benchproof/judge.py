@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import erfc, isclose, sqrt
+from typing import Any
 
 from benchproof.ladder import TaskDifference
 from benchproof.schema.canonical import decimal
 from benchproof.schema.plan import Plan
-from benchproof.schema.score import Result
+from benchproof.schema.score import Claimed, Key, Result
 from benchproof.schema.unknown import Unknown
 from benchproof.schema.verdict import ScoreJudged, Word
 from benchproof.stats.equivalence import discordance_p, within
@@ -40,15 +41,6 @@ NOT_BINARY = Unknown(unknown="not_applicable", detail="a graded metric, or tasks
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
-    """A score that somebody states. stderr, n: None where they do not."""
-
-    value: float
-    stderr: float | None
-    n: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class ScorePairs:
     """The docs of one score, in pairs. weights sum to 1 over docs; changed: docs whose filtered answer differs."""
 
@@ -65,10 +57,14 @@ class ScorePairs:
         return [b - a for a, b in zip(self.there, self.here, strict=True)]
 
     @property
+    def equal_weights(self) -> bool:
+        """Whether it is a plain mean over docs."""
+        return max(self.weights) - min(self.weights) < 1e-12
+
+    @property
     def binary(self) -> bool:
         """Whether it is a share of docs: 0/1 values of equal weight."""
-        equal = max(self.weights) - min(self.weights) < 1e-12
-        return equal and all(value in (0.0, 1.0) for value in (*self.there, *self.here))
+        return self.equal_weights and all(value in (0.0, 1.0) for value in (*self.there, *self.here))
 
     @property
     def tasks(self) -> list[str]:
@@ -116,12 +112,13 @@ class Benign:
 
 def score_pairs(result: Result, plan: Plan, found: Mapping[str, TaskDifference]) -> ScorePairs | None:
     """The pairs of a score of ours; None if its rows are not at hand on both sides, or it is no mean over docs."""
-    keys = _keys(result, plan)
+    spec = plan.group_metric(*result.place) if result.level == "group" else None
+    keys = _keys(result, spec)
     if any(task not in found or not found[task].pairs for task in keys):
         return None
     if any(found[task].only_there or found[task].only_here for task in keys):
         return None
-    by_size = _by_size(result, plan)
+    by_size = spec is None or bool(spec["weight_by_size"])
     total = sum(len(found[task].pairs) for task in keys)
     there: list[float] = []
     here: list[float] = []
@@ -208,7 +205,7 @@ def _z(difference: float, error: float) -> float:
 
 
 def decide(
-    measured: Sequence[Measured], margin_points: float | None, benign: Mapping[tuple[str, str, str], Benign]
+    measured: Sequence[Measured], margin_points: float | None, benign: Mapping[Key, Benign]
 ) -> list[ScoreJudged]:
     """The outcome of every score. p is Holm's over all of them. margin_points: None where nobody declared one."""
     known = [item.p for item in measured if item.p is not None]
@@ -216,8 +213,7 @@ def decide(
     found = []
     for item in measured:
         p = None if item.p is None else next(adjusted)
-        key = (item.result.task, item.result.metric, item.result.filter)
-        word, reason = _outcome(item, p, margin_points, benign.get(key))
+        word, reason = _outcome(item, p, margin_points, benign.get(item.result.place))
         found.append(_judged(item, p, word, reason))
     return found
 
@@ -305,26 +301,12 @@ def worst(words: Sequence[Word]) -> Word:
     return min(words, key=order.index)
 
 
-def _keys(result: Result, plan: Plan) -> dict[str, tuple[str, str]]:
-    """Task -> metric and filter of the values that a score is made of."""
+def _keys(result: Result, spec: Mapping[str, Any] | None) -> dict[str, tuple[str, str]]:
+    """Task -> metric and filter of the values that a score is made of. spec: of a group, how it is aggregated."""
     if result.level != "group":
         return {result.task: (result.metric, result.filter)}
-    for group in plan.mark.groups:
-        for spec in group.metrics:
-            if (group.name, spec["metric"], spec["filter"]) == (result.task, result.metric, result.filter):
-                parts = {task: key.rpartition(",") for task, key in spec["keys"].items()}
-                return {
-                    task: (metric, name) for task, (metric, _, name) in parts.items() if task in result.computed_from
-                }
-    return {}
-
-
-def _by_size(result: Result, plan: Plan) -> bool:
-    for group in plan.mark.groups:
-        for spec in group.metrics:
-            if (group.name, spec["metric"], spec["filter"]) == (result.task, result.metric, result.filter):
-                return bool(spec["weight_by_size"])
-    return True
+    parts = {} if spec is None else {task: key.rpartition(",") for task, key in spec["keys"].items()}
+    return {task: (metric, name) for task, (metric, _, name) in parts.items() if task in result.computed_from}
 
 
 def _points(interval: Interval) -> str:

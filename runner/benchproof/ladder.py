@@ -5,19 +5,19 @@ the two part. A layer is compared where both sides have it at hand, and is `None
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from benchproof.schema.plan import Plan
+from benchproof.schema.plan import PLACES, Plan
 from benchproof.schema.record import Record
 from benchproof.schema.request import Doc, Encoded
 from benchproof.store.rows import Part, Row, part_path, read_docs, read_rows
 
 Layer = Literal["prompts", "tokens", "answers", "filtered", "metrics"]
 LAYERS: tuple[Layer, ...] = ("prompts", "tokens", "answers", "filtered", "metrics")
-PLACES = {"repo", "commit", "config"}  # of a data set: where rows were found, in no benchmark id
+T = TypeVar("T")
 AROUND = 40  # characters shown on each side of a difference
 
 
@@ -53,6 +53,11 @@ class FieldDifference:
     path: str
     there: Any
     here: Any
+
+    @property
+    def told(self) -> str:
+        """For people."""
+        return f"{self.path}: {self.there!r} there, {self.here!r} here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +127,7 @@ def compare_task(task: str, there: Side, here: Side) -> TaskDifference:
     likelihoods = _likelihoods(pairs)
     found = TaskDifference(task, pairs, only_there, only_here, layers, likelihoods, shown)
     if not shown and found.first in ("answers", "filtered", "metrics"):
-        layer: Layer = found.first
-        return TaskDifference(task, pairs, only_there, only_here, layers, likelihoods, _show_rows(layer, pairs))
+        return replace(found, shown=_show_rows(found.first, pairs))
     return found
 
 
@@ -132,10 +136,10 @@ def pair_rows(there: Iterable[Row], here: Iterable[Row]) -> tuple[tuple[tuple[Ro
 
     A doc that stands several times in a split is paired in order of its places.
     """
-    known = dict(_keyed(there))
+    known = dict(_keyed(there, _content))
     total = len(known)
     pairs, alone = [], 0
-    for key, row in _keyed(here):
+    for key, row in _keyed(here, _content):
         partner = known.pop(key, None)
         if partner is None:
             alone += 1
@@ -200,11 +204,17 @@ def _questions(plan: Plan, task: str) -> dict[str, Any]:
     return value
 
 
-def _keyed(rows: Iterable[Row]) -> Iterator[tuple[tuple[str, int], Row]]:
+def _content(row: Row) -> str:
+    return row.doc_sha256
+
+
+def _keyed(items: Iterable[T], content: Callable[[T], str]) -> Iterator[tuple[tuple[str, int], T]]:
+    """Each with its doc's hash, and which of the docs of that hash it is."""
     seen: Counter[str] = Counter()
-    for row in rows:
-        yield (row.doc_sha256, seen[row.doc_sha256]), row
-        seen[row.doc_sha256] += 1
+    for item in items:
+        digest = content(item)
+        yield (digest, seen[digest]), item
+        seen[digest] += 1
 
 
 def _digest(side: Side, task: str) -> str | None:
@@ -217,18 +227,16 @@ def _asked(
     there: Iterable[tuple[Doc, list[Encoded]]], here: Iterable[tuple[Doc, list[Encoded]]]
 ) -> tuple[int, int, tuple[str, ...]]:
     """Docs whose prompts differ, docs of equal prompts whose token ids differ, and the first of them shown."""
-    known: dict[tuple[str, int], tuple[Doc, list[Encoded]]] = {}
-    seen: Counter[str] = Counter()
-    for doc, encoded in there:
-        known[doc.sha256, seen[doc.sha256]] = doc, encoded
-        seen[doc.sha256] += 1
-    seen.clear()
+
+    def content(asked: tuple[Doc, list[Encoded]]) -> str:
+        return asked[0].sha256
+
+    known = dict(_keyed(there, content))
     prompts = tokens = 0
     texts: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
-    for doc, encoded in here:
-        partner = known.get((doc.sha256, seen[doc.sha256]))
-        seen[doc.sha256] += 1
+    for key, (doc, encoded) in _keyed(here, content):
+        partner = known.get(key)
         if partner is None:
             continue
         if [request.hash for request in partner[0].requests] != [request.hash for request in doc.requests]:
@@ -257,7 +265,7 @@ def _show_prompts(there: Doc, here: Doc) -> tuple[str, ...]:
         b.generation.json_value() if b.generation else None,
         "generation",
     )
-    lines = [f"  {item.path}: {item.there!r} there, {item.here!r} here" for item in settings]
+    lines = [f"  {item.told}" for item in settings]
     return (f"{head}: equal texts, other settings", *(lines or [f"  seed {a.seed} there, {b.seed} here"]))
 
 
@@ -279,16 +287,12 @@ def _show_tokens(doc_id: int, there: Sequence[Encoded], here: Sequence[Encoded])
 
 
 def _show_rows(layer: Layer, pairs: Sequence[tuple[Row, Row]]) -> tuple[str, ...]:
-    a, b = next(
-        (a, b)
-        for a, b in pairs
-        if getattr(a, "responses" if layer == "answers" else layer)
-        != getattr(b, "responses" if layer == "answers" else layer)
-    )
+    field = "responses" if layer == "answers" else layer
+    a, b = next((a, b) for a, b in pairs if getattr(a, field) != getattr(b, field))
     head = f"doc {b.doc_id}"
     if layer != "answers":
         found = differences(_plain(getattr(a, layer)), _plain(getattr(b, layer)), layer)
-        return (head, *(f"  {item.path}: {item.there!r} there, {item.here!r} here" for item in found[:4]))
+        return (head, *(f"  {item.told}" for item in found[:4]))
     x, y = next((x, y) for x, y in zip(a.responses, b.responses, strict=True) if x != y)
     if isinstance(x, Mapping) and isinstance(y, Mapping):
         if x["text"] == y["text"]:

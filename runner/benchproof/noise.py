@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from benchproof.errors import BadInput
-from benchproof.floor import Key, engine_of
+from benchproof.floor import engine_of
 from benchproof.judge import score_pairs
 from benchproof.ladder import Side, compare_task
 from benchproof.reproduce import again
 from benchproof.run import World, resolve_in, timestamp
 from benchproof.schema.canonical import decimal
+from benchproof.schema.score import Key
 from benchproof.schema.spec import RunSpec, TaskAsk
 from benchproof.schema.unknown import Unknown
 from benchproof.schema.verdict import About, Verdict
@@ -119,11 +120,10 @@ def _run(spec: RunSpec, tasks: Sequence[TaskAsk], make: Callable[[RunSpec], Worl
 def _differences(variant: Variant, first: Side, side: Side) -> dict[str, Any]:
     """One variant against the first run: bits, log-likelihoods, and every score but those of categories."""
     found = {pin.task: compare_task(pin.task, first, side) for pin in side.record.effective.ask.tasks}
-    stated = {(r.task, r.metric, r.filter): r for r in first.record.results if r.level != "category"}
+    stated = {r.place: r for r in first.record.results if r.level != "category"}
     scores = []
     for result in side.record.results:
-        key = result.task, result.metric, result.filter
-        if result.level == "category" or key not in stated:
+        if result.level == "category" or result.place not in stated:
             continue
         pairs = score_pairs(result, side.record.effective, found)
         scores.append(
@@ -135,7 +135,7 @@ def _differences(variant: Variant, first: Side, side: Side) -> dict[str, Any]:
                 "benchmark": result.benchmark,
                 "flips": 0 if pairs is None else pairs.discordant,
                 "n": 0 if pairs is None else len(pairs.docs),  # 0: no mean over docs, so no rate
-                "shift": decimal(float(result.value) - float(stated[key].value)),
+                "shift": decimal(float(result.value) - float(stated[result.place].value)),
             }
         )
     largest = max((item.likelihoods.largest for item in found.values() if item.likelihoods), default=0.0)

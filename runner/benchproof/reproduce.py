@@ -5,14 +5,15 @@ from pathlib import Path
 
 from benchproof import run as main_path
 from benchproof.errors import BadInput
-from benchproof.findings import Rows, judge_claims, judge_record, other_thing
-from benchproof.floor import Floor, Key
-from benchproof.judge import Benign, Claimed
+from benchproof.findings import judge_claims, judge_record, other_thing
+from benchproof.floor import Floor
+from benchproof.judge import Benign
 from benchproof.ladder import Side, other_measurement
 from benchproof.resolve import Resolved
 from benchproof.run import World, resolve_in
 from benchproof.schema.observed import Probe
 from benchproof.schema.record import Record
+from benchproof.schema.score import Claimed, Key, StatedRows
 from benchproof.schema.spec import RunSpec, TaskAsk
 from benchproof.schema.verdict import About, Verdict
 from benchproof.spec import parse
@@ -41,22 +42,23 @@ def reproduce(
     Raises BadInput if another margin was declared in `out`, and whatever a run raises.
     """
     refuse_other_margin(out, margin)
+    about = about_record(there.record, sha256)
     resolved = resolve_in(world, spec, tasks)
     elsewhere = other_measurement(there.record.effective, resolved.plan)
     if elsewhere:
-        return _verdict(there.record, sha256, other_thing(elsewhere), world, margin, []), None
+        return _verdict(about, other_thing(elsewhere), world, margin, []), None
     record, folder = again(spec, spec_bytes, tasks, world, out, resolved)
     floor = next((floor for floor in floors if floor.holds_for(there.record, record)), None)
     benign = {key: Benign(*rate) for key, rate in floor.benign.items()} if floor else {}
     findings = judge_record(there, Side(record, folder), margin.points, benign)
-    verdict = _verdict(there.record, sha256, findings, world, margin, record.observed.attempts[-1].environment)
+    verdict = _verdict(about, findings, world, margin, record.observed.attempts[-1].environment)
     write_once(folder / VERDICT, verdict.to_bytes())
     return verdict, record
 
 
 def reproduce_claims(
     claims: Mapping[Key, Claimed],
-    rows: Rows,
+    rows: StatedRows,
     about: About,
     assumptions: Sequence[str],
     spec: RunSpec,
@@ -75,32 +77,28 @@ def reproduce_claims(
     refuse_other_margin(out, margin)
     record, folder = again(spec, spec_bytes, tasks, world, out, resolve_in(world, spec, tasks))
     findings = judge_claims(claims, rows, Side(record, folder), margin.points)
-    verdict = verdict_on(
+    verdict = _verdict(about, findings, world, margin, record.observed.attempts[-1].environment, assumptions)
+    write_once(folder / VERDICT, verdict.to_bytes())
+    return verdict
+
+
+def _verdict(
+    about: About,
+    findings: Findings,
+    world: World,
+    margin: Margin,
+    environment: Sequence[Probe],
+    assumptions: Sequence[str] = (),
+) -> Verdict:
+    return verdict_on(
         about,
         "reproduction",
         findings,
         created=main_path.timestamp(world.wall()),
         version=world.version,
         margin=margin,
-        environment=record.observed.attempts[-1].environment,
-        assumptions=assumptions,
-    )
-    write_once(folder / VERDICT, verdict.to_bytes())
-    return verdict
-
-
-def _verdict(
-    record: Record, sha256: str, findings: Findings, world: World, margin: Margin, environment: Sequence[Probe]
-) -> Verdict:
-    created = main_path.timestamp(world.wall())
-    return verdict_on(
-        about_record(record, sha256),
-        "reproduction",
-        findings,
-        created=created,
-        version=world.version,
-        margin=margin,
         environment=environment,
+        assumptions=assumptions,
     )
 
 

@@ -17,11 +17,11 @@ from benchproof import record as records
 from benchproof.build import Built
 from benchproof.errors import BadInput, MissingInput, NotComparable, VerificationFailed
 from benchproof.infer import attempts
-from benchproof.ladder import PLACES, Side, TaskDifference, compare_task, differences
+from benchproof.ladder import Side, TaskDifference, compare_task, differences
 from benchproof.ports import Asking, Harness, Progress, Source, TaskPins
 from benchproof.resolve import Resolved, left_out_of, mark_of
 from benchproof.run import timestamp
-from benchproof.schema.plan import Plan
+from benchproof.schema.plan import PLACES, Plan
 from benchproof.schema.record import Record
 from benchproof.schema.request import Doc, Encoded
 from benchproof.schema.response import Response
@@ -210,7 +210,7 @@ def _compared(there: Record, folder: Path, plan: Plan, scores: Scores, target: P
         "not_at_hand": absent,
         "scores": len(made),
         "scores_that_moved": [".".join(str(part) for part in key if part) for key in moved],
-        "marked_otherwise": [f"{item.path}: {item.there!r} there, {item.here!r} here"[:300] for item in other],
+        "marked_otherwise": [item.told[:300] for item in other],
         "shown": [line for task in list(changed)[:FEW] for line in (f"task {task}", *found[task].shown)],
     }
     said = f"{rows} rows of {len(found) - len(absent)} tasks and {len(made)} scores are equal"

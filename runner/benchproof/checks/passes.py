@@ -217,6 +217,3 @@ def _finite(value: Any) -> bool:
     if isinstance(value, list):
         return all(map(_finite, value))
     return not isinstance(value, float) or isfinite(value)
-
-
-__all__ = ["Asked", "AskedDoc", "AskedRequest", "Marked", "requests", "samples"]

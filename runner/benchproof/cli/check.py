@@ -7,13 +7,12 @@ from typing import Annotated
 import typer
 
 from benchproof.cli.checking import checked_record, interruptible, make_progress, tell, with_margin, world_of
-from benchproof.cli.options import AsJson, Device
+from benchproof.cli.options import AsJson, Device, Quiet
 
 RecordPath = Annotated[Path, typer.Argument(metavar="RECORD|RUN_DIR", help="A record.json, or its run folder.")]
 Model = Annotated[
     str | None, typer.Option("--model", metavar="PATH", help="Where the model lies here, if it is not on the Hub.")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="Where what is computed goes.")]
 
 
@@ -144,7 +143,7 @@ class Where:
 
 def _reproduce_published(path: Path, margin: float | None, where: Where) -> None:
     """The same for somebody else's result file, whose spec is what it was taken to mean."""
-    from benchproof.cli.foreign import about, claims_of, spec_of_published
+    from benchproof.cli.foreign import about, spec_of_published
     from benchproof.cli.respec import spec_yaml
     from benchproof.ledger.foreign import read_published
     from benchproof.reproduce import reproduce_claims
@@ -165,7 +164,7 @@ def _reproduce_published(path: Path, margin: float | None, where: Where) -> None
     world = world_of(spec, where.device, make_progress(where.quiet), {})
     with interruptible(out):
         verdict = reproduce_claims(
-            claims_of(found),
+            found.claims,
             found.rows,
             about(found),
             assumptions,

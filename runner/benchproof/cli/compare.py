@@ -80,8 +80,8 @@ def compare(
 def _claim(record: "Record", claimed: float, n: int | None, of: str | None, as_json: bool) -> None:
     from benchproof.compare import against_claim
     from benchproof.errors import BadInput
-    from benchproof.judge import Claimed
     from benchproof.report.comparison import difference_json, show_claim
+    from benchproof.schema.score import Claimed
 
     if not 0 <= claimed <= 1:
         raise BadInput(f"{claimed:g} is no score from 0 to 1", where="--claimed", do="write 68.4 % as 0.684")
@@ -97,7 +97,7 @@ def _claim(record: "Record", claimed: float, n: int | None, of: str | None, as_j
 
 def _published(record: Path, file: Path, as_json: bool) -> None:
     """A record against every score that somebody's result file states too."""
-    from benchproof.cli.foreign import claims_of, spec_of_published
+    from benchproof.cli.foreign import spec_of_published
     from benchproof.compare import against_claims
     from benchproof.ledger.foreign import read_published
     from benchproof.report.comparison import difference_json, show_claims
@@ -106,7 +106,7 @@ def _published(record: Path, file: Path, as_json: bool) -> None:
     ours, _ = load_record(record)
     theirs = read_published(file)
     _, assumptions = spec_of_published(theirs, None)
-    found = against_claims(ours, claims_of(theirs))
+    found = against_claims(ours, theirs.claims)
     if as_json:
         print_json({"differences": [difference_json(item) for item in found], "assumptions": assumptions})
     else:

@@ -10,9 +10,8 @@ from benchproof.cli.compose import model_fields
 from benchproof.cli.lmeval_args import MODEL_ARGS, Translated, unknown_arg
 from benchproof.cli.lmeval_words import GENERATES, GENERATION_KEYS, MODEL_TYPES, matches
 from benchproof.errors import BadInput
-from benchproof.judge import Claimed
 from benchproof.ledger.lmeval_results import some
-from benchproof.ledger.published import Key, Published
+from benchproof.ledger.published import Published
 from benchproof.ledger.sniff import EVALPLUS
 from benchproof.schema.spec import RunSpec
 from benchproof.schema.unknown import Unknown
@@ -72,11 +71,6 @@ def spec_of_published(found: Published, model: str | None) -> tuple[RunSpec, lis
         ) from error
     assumptions = [*_assumed(found, spec), *(f"{word}: {why}" for word, why in out.notes), *found.notes]
     return spec, list(dict.fromkeys(assumptions))
-
-
-def claims_of(found: Published) -> dict[Key, Claimed]:
-    """The stated scores as the judge takes them."""
-    return {key: Claimed(claim.value, claim.stderr, claim.n) for key, claim in found.claims.items()}
 
 
 def about(found: Published) -> About:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchproof.cli.options import AsJson, Device, print_json
+from benchproof.cli.options import AsJson, Device, Quiet, print_json
 
 if TYPE_CHECKING:
     from benchproof.ports import Progress
@@ -18,7 +18,6 @@ SpecWord = Annotated[
 ]
 Suite = Annotated[str | None, typer.Option("--suite", help="With MODEL: name or path of a suite. [default: core]")]
 Rehash = Annotated[bool, typer.Option("--rehash", help="Hash the model's files again instead of remembering.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from benchproof.errors import BadInput, VerificationFailed
-from benchproof.ledger.published import Claim, Key, Published, PublishedTask, Sampled
+from benchproof.ledger.published import Published, PublishedTask
 from benchproof.ledger.reading import mapping, real
 from benchproof.ledger.sniff import EVALPLUS
+from benchproof.schema.score import Claimed, Key, Stated
 
 TASK = "humaneval"
 NAME = re.compile(r"(?P<model>[\w.\-]+?)_(?P<backend>[a-z]+)_temp_(?P<temperature>\d+(?:\.\d+)?)(?P<rest>.*)$")
@@ -46,7 +47,7 @@ def read_results(value: Mapping[str, Any], sha256: str, path: Path) -> Published
     claims = dict(_claims(value, problems, where))
     parts = [part for part in PASSED if (TASK, "pass@1", part) in claims]
     rows = {
-        number: Sampled({("pass@1", part): _passed(samples, part) / len(samples) for part in parts}, {})
+        number: Stated({("pass@1", part): _passed(samples, part) / len(samples) for part in parts}, {})
         for number, samples in sorted(problems.items())
     }
     temperature = float(match["temperature"])
@@ -105,7 +106,7 @@ def _passed(samples: Samples, part: str) -> int:
     return sum(all(sample.get(key) == "pass" for key in PASSED[part]) for sample in samples)
 
 
-def _claims(value: Mapping[str, Any], problems: Mapping[int, Samples], where: str) -> Iterator[tuple[Key, Claim]]:
+def _claims(value: Mapping[str, Any], problems: Mapping[int, Samples], where: str) -> Iterator[tuple[Key, Claimed]]:
     """pass@k by evalplus's estimate, of plus only where its tests were run. The file's own numbers have to agree."""
     said = mapping(value, "pass_at_k", where)
     for part, keys in PASSED.items():
@@ -121,7 +122,7 @@ def _claims(value: Mapping[str, Any], problems: Mapping[int, Samples], where: st
                     where=where,
                     do="take the file from its source again",
                 )
-            yield (TASK, f"pass@{k}", part), Claim(score, None, len(counts))
+            yield (TASK, f"pass@{k}", part), Claimed(score, None, len(counts))
 
 
 def _notes(

@@ -13,9 +13,10 @@ from typing import Any
 from benchproof.errors import BadInput
 from benchproof.ledger.lmeval_samples import Samples
 from benchproof.ledger.lmeval_tables import Tables, tables_of
-from benchproof.ledger.published import Claim, Key, Published, PublishedTask
+from benchproof.ledger.published import Published, PublishedTask
 from benchproof.ledger.reading import count, mapping
 from benchproof.ledger.sniff import LM_EVAL
+from benchproof.schema.score import Claimed, Key
 
 TEXT_ARGS = re.compile(r",(?=[A-Za-z_]\w*=)")  # a comma inside a value begins no `name=`
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -92,7 +93,7 @@ def _odd(value: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
 
 def _asked(
     tables: Tables, generation: bool, notes: list[str], where: str
-) -> tuple[list[PublishedTask], dict[Key, Claim]]:
+) -> tuple[list[PublishedTask], dict[Key, Claimed]]:
     """The highest groups whose members were asked alike, and what is in no group; and every number of theirs."""
     tasks: list[PublishedTask] = []
     covered: set[str] = set()

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from benchproof.errors import BadInput
-from benchproof.ledger.published import Sampled
 from benchproof.ledger.reading import count, lines, parsed, real
+from benchproof.schema.score import Stated
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(?:\.\d+)?")
 
 
-class Samples(Mapping[str, Mapping[int, Sampled]]):
+class Samples(Mapping[str, Mapping[int, Stated]]):
     """Samples files of the same run beside the results, read when a task is asked for.
 
     They have the results file's stamp, and begin as it does, or with `samples_` where it was given another name.
@@ -35,7 +35,7 @@ class Samples(Mapping[str, Mapping[int, Sampled]]):
             if found is not None:
                 self._files[task] = path.with_name(found)
 
-    def __getitem__(self, task: str) -> Mapping[int, Sampled]:
+    def __getitem__(self, task: str) -> Mapping[int, Stated]:
         return read_samples(self._files[task])
 
     def __iter__(self) -> Iterator[str]:
@@ -45,7 +45,7 @@ class Samples(Mapping[str, Mapping[int, Sampled]]):
         return len(self._files)
 
 
-def read_samples(path: Path) -> dict[int, Sampled]:
+def read_samples(path: Path) -> dict[int, Stated]:
     """The docs of a samples file, which has one line for each doc and filter. Raises BadInput (2) naming a bad line."""
     values: dict[int, dict[tuple[str, str], float]] = {}
     taken: dict[int, dict[str, list[Any]]] = {}
@@ -62,7 +62,7 @@ def read_samples(path: Path) -> dict[int, Sampled]:
             raise BadInput(f"doc {doc_id} has two samples", where=place, do="move the samples file away")
         values.setdefault(doc_id, {}).update({key: found for key, found in numbers.items() if found is not None})
         taken[doc_id][name] = _taken(row["filtered_resps"])
-    return {doc_id: Sampled(values[doc_id], taken[doc_id]) for doc_id in values}
+    return {doc_id: Stated(values[doc_id], taken[doc_id]) for doc_id in values}
 
 
 def _taken(responses: Sequence[Any]) -> list[Any]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchproof.errors import BadInput, VerificationFailed
-from benchproof.ledger.published import Claim, Key
 from benchproof.ledger.reading import count, mapping, real
+from benchproof.schema.score import Claimed, Key
 
 Table = dict[str, dict[str, Any]]
 Members = dict[str, tuple[str, ...]]
@@ -87,7 +87,7 @@ class Tables:
         kind = self.configs.get(task, {}).get("output_type")
         return None if kind is None else kind == "generate_until"
 
-    def claims(self) -> Iterator[tuple[Key, Claim | None]]:
+    def claims(self) -> Iterator[tuple[Key, Claimed | None]]:
         """Every number of every row; None for a value that is no finite number."""
         for task, row in self.rows.items():
             for key, value in row.items():
@@ -96,7 +96,7 @@ class Tables:
                     continue
                 found = real(value)
                 error = real(row.get(f"{metric}_stderr,{name}"))
-                yield (task, metric, name), None if found is None else Claim(found, error, self.docs(task))
+                yield (task, metric, name), None if found is None else Claimed(found, error, self.docs(task))
 
     def _docs(self, task: str) -> int | None:
         return count(self.sizes.get(task, {}).get("effective")) or count(self.rows.get(task, {}).get("sample_len"))

@@ -4,17 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Key = tuple[str, str, str]  # task, metric, filter
-Rows = Mapping[str, Mapping[int, "Sampled"]]  # task -> doc id
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One score that the file states, on the harness's own scale. stderr, n: None where it does not say."""
-
-    value: float
-    stderr: float | None
-    n: int | None
+from benchproof.schema.score import Claimed, Key, StatedRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +19,6 @@ class PublishedTask:
     limit: int | None
     generates: bool | None
     repeats: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sampled:
-    """One doc of a samples file: (metric, filter) -> value, and filter -> what it took, as a record's rows have it."""
-
-    values: Mapping[tuple[str, str], float]
-    taken: Mapping[str, list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +43,6 @@ class Published:
     seeds: Mapping[str, int]
     harness_version: str | None
     tasks: tuple[PublishedTask, ...]
-    claims: Mapping[Key, Claim]
+    claims: Mapping[Key, Claimed]
     notes: tuple[str, ...]
-    rows: Rows
+    rows: StatedRows

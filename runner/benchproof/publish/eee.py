@@ -20,8 +20,7 @@ from benchproof.schema.unknown import Unknown
 
 OURS = "benchproof-eee/v1"  # another one whenever the same record would give other files
 METRIC_IDS = {"acc": "accuracy", "exact_match": "exact-match", "f1": "f1", "pass@1": "pass-at-1"}
-TESTS = {"base": "base", "plus": "plus"}  # HumanEval's filters that are results of their own: other tests
-LEVELS = {"group": "group", "task": "task", "category": "category"}
+TESTS = ("base", "plus")  # HumanEval's filters that are results of their own: other tests
 PROBES = ("gpu_name", "gpus", "driver", "driver_cuda", "gpu_compute_capability", "cpu_model", "os", "kernel", "python",
           "code_commit", "code_dirty", "container_image")  # fmt: skip
 
@@ -66,8 +65,9 @@ def _chosen(results: Sequence[Result], source: Exported) -> list[tuple[Result, l
     heads = {(h.metric, h.filter) for h in source.record.effective.mark.headlines}
     groups: dict[tuple[Any, ...], list[Result]] = {}
     for result in results:
-        tests = TESTS.get(result.filter.removesuffix("-corrected"), "") if result.metric.startswith("pass@") else ""
-        groups.setdefault((result.task, result.category, result.metric, tests), []).append(result)
+        tests = result.filter.removesuffix("-corrected")
+        apart = tests if result.metric.startswith("pass@") and tests in TESTS else ""
+        groups.setdefault((result.task, result.category, result.metric, apart), []).append(result)
     found = []
     for members in groups.values():
         first = min(members, key=lambda r: ((r.metric, r.filter) not in heads, members.index(r)))
@@ -207,16 +207,13 @@ def bounds(metric: str) -> tuple[float, float] | None:
 
 def _metric(source: Exported, result: Result) -> dict[str, Any]:
     limits = bounds(result.metric)
-    details = {"level": LEVELS[result.level], "filter": result.filter, "defined_by": result.defined_by}
+    details = {"level": result.level, "filter": result.filter, "defined_by": result.defined_by}
     if result.headline:
         details["headline"] = "true"
     if result.level == "group":
-        spec = next(
-            spec
-            for group in source.record.effective.mark.groups
-            for spec in group.metrics
-            if (group.name, spec["metric"], spec["filter"]) == (result.task, result.metric, result.filter)
-        )
+        spec = source.record.effective.group_metric(*result.place)
+        if spec is None:
+            raise KeyError(f"the plan has no score {result.place}")
         details["aggregation"] = "weighted_by_size" if spec["weight_by_size"] else "mean_of_tasks"
         details["computed_from"] = json.dumps(result.computed_from)
     found: dict[str, Any] = {

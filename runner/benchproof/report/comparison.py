@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchproof.compare import Comparison, Difference
-from benchproof.report.text import out, table
+from benchproof.report.text import drawn, out, table
 from benchproof.schema.record import Record
 
-WIDTH = 41  # columns of a drawn interval; odd, so that 0 has one of its own
 FEW = 6  # fields, tasks and flips that are shown without being asked for
 HEAD = ("score", "first", "this", "points", "95 % interval", "p", "Holm", "BH", "MDE", "only first", "only this")
 
@@ -60,7 +59,7 @@ def as_json(found: Sequence[Comparison]) -> list[dict[str, Any]]:
             "differences": [difference_json(difference) for difference in item.differences],
             "only_there": list(item.only_there),
             "only_here": list(item.only_here),
-            "other_computation": [f"{f.path}: {f.there!r} there, {f.here!r} here" for f in item.other_computation],
+            "other_computation": [f.told for f in item.other_computation],
             "layers": {
                 task: {"first": found.first, "docs_that_differ": dict(found.layers), "told": found.told}
                 for task, found in item.tasks.items()
@@ -89,12 +88,12 @@ def _differences(found: Sequence[Difference]) -> None:
             out(f"{item.benchmark}: {item.reason}")
         for field in item.fields[:FEW]:
             out(f"  {field.path}: {field.there!r} first, {field.here!r} here"[:300])
-    drawn = [item for item in found if item.interval is not None]
-    widest = max((max(abs(i.interval.lower), abs(i.interval.upper)) for i in drawn if i.interval), default=0.0)
+    shown = [item for item in found if item.interval is not None]
+    widest = max((max(abs(i.interval.lower), abs(i.interval.upper)) for i in shown if i.interval), default=0.0)
     if widest > 0:
-        names = max(len(_name(item)) for item in drawn)
+        names = max(len(_name(item)) for item in shown)
         out(f"\n95 % intervals, from {-100 * widest:.1f} to {100 * widest:+.1f} points")
-        for item in drawn:
+        for item in shown:
             if item.interval is not None:
                 line = interval_line(item.interval.lower, item.difference, item.interval.upper, widest)
                 out(f"  {_name(item):<{names}}  {line}  {item.reason}")
@@ -102,15 +101,8 @@ def _differences(found: Sequence[Difference]) -> None:
 
 def interval_line(lower: float, value: float, upper: float, widest: float) -> str:
     """`---o---` on a line from -widest to +widest; `|` is 0."""
-    middle = WIDTH // 2
-
-    def place(number: float) -> int:
-        return max(0, min(WIDTH - 1, round(middle + number / widest * middle)))
-
-    cells = [" "] * WIDTH
-    for position in range(place(lower), place(upper) + 1):
-        cells[position] = "-"
-    cells[middle] = "|"
+    cells, place = drawn(lower, upper, widest, "-")
+    cells[place(0)] = "|"
     cells[place(value)] = "o"
     return "".join(cells)
 

@@ -8,13 +8,11 @@ from typing import Any
 from benchproof.report.text import Row, out, rows
 from benchproof.schema.plan import GroupPin, Headline
 from benchproof.schema.record import Record
-from benchproof.schema.score import Result
+from benchproof.schema.score import Key, Result
 from benchproof.schema.unknown import Unknown
 
 FEW_CATEGORIES = 8  # more are told by their lowest and highest
-Shifts = Mapping[
-    tuple[str, str, str], float
-]  # task, metric, filter -> how far the score moved by itself, where measured
+Shifts = Mapping[Key, float]  # how far a score moved by itself, where that was measured
 NO_SHIFTS: Shifts = {}
 
 STATUS = {
@@ -28,7 +26,7 @@ def value_text(result: Result, shifts: Shifts = NO_SHIFTS) -> str:
     """`0.725 ± 0.041`, on the harness's own scale; with the numeric error bar too, where noise was measured."""
     value, error = float(result.value), result.stderr_value
     digits = 3 if abs(value) <= 1 else 2
-    shift = None if result.level == "category" else shifts.get((result.task, result.metric, result.filter))
+    shift = None if result.level == "category" else shifts.get(result.place)
     sampling = "" if error is None else f" ± {error:.{digits}f}"
     if shift is None:
         return f"{value:.{digits}f}{sampling}"

@@ -1,13 +1,16 @@
 """Lines and aligned columns on stdout, by rich: colours on a terminal, plain and never cut elsewhere."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchproof.schema.unknown import Unknown
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+WIDTH = 41  # columns of a drawn interval; odd, so that 0 has one of its own
 
 
 class Row(NamedTuple):
@@ -28,8 +31,23 @@ def console() -> "Console":
 
 def out(text: str, *, bold: bool = False) -> None:
     """One line, or several. What a record says may be hostile: no control character reaches the terminal."""
-    text = "".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in text)
-    console().print(text, style="bold" if bold else None, soft_wrap=True)
+    console().print(printable(text), style="bold" if bold else None, soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    """The text with its control characters spelled out; line ends stay."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in text)
+
+
+def drawn(lower: float, upper: float, most: float, sign: str) -> tuple[list[str], Callable[[float], int]]:
+    """The cells of a line from -most to +most with an interval in it, and the cell of a value; beyond is at the end."""
+    middle = WIDTH // 2
+
+    def place(value: float) -> int:
+        return max(0, min(WIDTH - 1, round(middle + value / most * middle)))
+
+    first, last = place(lower), place(upper)
+    return [sign if first <= position <= last else " " for position in range(WIDTH)], place
 
 
 def rows(items: Sequence[Row]) -> None:

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from benchproof.report.text import out, table
+from benchproof.report.text import drawn, out, table
 from benchproof.schema.unknown import is_unknown
 from benchproof.schema.verdict import ScoreJudged, Verdict
 
-WIDTH = 41  # columns of an interval that is drawn; odd, so that 0 has one of its own
 FEW = 6  # tasks whose first differing layer is shown
 
 
@@ -36,15 +35,8 @@ def show_verdict(verdict: Verdict) -> None:
 
 def interval_plot(lower: float, upper: float, margin: float) -> str:
     """An interval on a line from -2 to +2 margins: `|` at 0, `(` and `)` at the margin, `=` the interval."""
-    middle = WIDTH // 2
-
-    def place(value: float) -> int:
-        return max(0, min(WIDTH - 1, round(middle + value / margin * middle / 2)))
-
-    cells = [" "] * WIDTH
-    for position in range(place(lower), place(upper) + 1):
-        cells[position] = "="
-    cells[place(-margin)], cells[middle], cells[place(margin)] = "(", "|", ")"
+    cells, place = drawn(lower, upper, 2 * margin, "=")
+    cells[place(-margin)], cells[place(0)], cells[place(margin)] = "(", "|", ")"
     for end, value in (("<", lower), (">", upper)):
         if abs(value) > 2 * margin:
             cells[place(value)] = end

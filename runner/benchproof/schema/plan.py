@@ -83,6 +83,10 @@ class EnginePin(Pinned):
     journal_sha256: str | None = None  # replay: digest of the answers that are replayed
 
 
+# Of a data set: where its rows were found. They are pinned by content: a mirror of them is the same.
+PLACES = ("repo", "config", "commit")
+
+
 class DatasetPin(Pinned):
     """Rows by content. `repo`, `config` and `commit` say where they were found, and are in no benchmark id."""
 
@@ -223,6 +227,18 @@ class Plan(Pinned):
         """The marking half of one task; KeyError if the plan has no such task."""
         return {pin.task: pin for pin in self.mark.tasks}[task]
 
+    def group_metric(self, group: str, metric: str, filter_name: str) -> dict[str, Any] | None:
+        """How a group's score is aggregated (`GroupPin.metrics`); None if the plan has no such score."""
+        return next(
+            (
+                spec
+                for pin in self.mark.groups
+                for spec in pin.metrics
+                if (pin.name, spec["metric"], spec["filter"]) == (group, metric, filter_name)
+            ),
+            None,
+        )
+
     @property
     def commits(self) -> dict[str, str]:
         """Repository -> commit, of everything that was taken from the Hub."""
@@ -240,8 +256,7 @@ class Plan(Pinned):
 
 def benchmark_id(ask: Mapping[str, Any], mark: Mapping[str, Any], harness: Mapping[str, str]) -> str:
     """The benchmark id of one task from JSON, as it stands in a file: a later version may know more fields."""
-    # Rows are pinned by content: a mirror of them is the same.
-    dataset = {key: value for key, value in ask["dataset"].items() if key not in ("repo", "config", "commit")}
+    dataset = {key: value for key, value in ask["dataset"].items() if key not in PLACES}
     # Only its own harness: MMLU is the same benchmark whether or not HumanEval is asked beside it.
     own = {name: version for name, version in harness.items() if name == mark["harness"]}
     return digest({"ask": {**ask, "dataset": dataset}, "mark": dict(mark), "harness": own})

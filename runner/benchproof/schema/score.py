@@ -1,5 +1,6 @@
 """Scores: rows of samples, and the numbers aggregated from them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from benchproof.schema.plan import Pinned
 from benchproof.schema.unknown import Known, Unknown
 
 Level = Literal["group", "task", "category"]
+Key = tuple[str, str, str]  # task or group, metric, filter: what names a score that is no category's
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,26 @@ class Sample:
     requests: tuple[str, ...]
     filtered: dict[str, list[Any]]
     metrics: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A score that somebody states, on the harness's own scale. stderr, n: None where they do not."""
+
+    value: float
+    stderr: float | None
+    n: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """One doc of somebody's samples file: (metric, filter) -> value, and filter -> what it took, as a row has it."""
+
+    values: Mapping[tuple[str, str], float]
+    taken: Mapping[str, list[Any]]
+
+
+StatedRows = Mapping[str, Mapping[int, Stated]]  # task -> doc id
 
 
 class Result(Pinned):
@@ -50,6 +72,11 @@ class Result(Pinned):
     def key(self) -> str:
         """The harness's own key of this number."""
         return f"{self.metric},{self.filter}"
+
+    @property
+    def place(self) -> Key:
+        """Task or group, metric, filter: what plans, files and noise measurements name a score by."""
+        return self.task, self.metric, self.filter
 
     @property
     def stderr_value(self) -> float | None:

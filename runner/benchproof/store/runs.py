@@ -62,7 +62,7 @@ def record_bytes(path: Path) -> tuple[bytes, Path]:
 
 
 def is_record(path: Path) -> bool:
-    """Whether a path is, or ought to be, a record of ours: a folder, or a file that says so near its beginning or end.
+    """Whether a path is, or ought to be, a record of ours: a folder, or a file that says so.
 
     Somebody else's result file is none; what cannot be read is left to whoever reads it.
     """
