@@ -226,3 +226,16 @@ def test_a_name_that_no_file_system_takes_is_refused(tmp_path: Path, key: str) -
     value["config"]["model_args"] = {"pretrained": "owner/name", key: "owner/" + "x" * 256}
     with pytest.raises(BadInput, match=f"{key} is no name of a model"):
         read_published(written(tmp_path, value))
+
+
+def test_a_group_whose_tasks_another_group_has_named_is_not_called_uneven(tmp_path: Path) -> None:
+    value = results()
+    value["results"]["mmlu_some"] = {"acc,none": 0.4, "alias": "mmlu_some"}
+    value["group_subtasks"] |= {"mmlu_some": ["mmlu_anatomy"]}
+    _, tasks, assumed = spec_of(tmp_path, value)
+    assert list(tasks) == ["mmlu", "gsm8k"]
+    assert "named by itself" not in assumed
+    value["n-shot"] |= {"mmlu_astronomy": 0}
+    _, tasks, assumed = spec_of(tmp_path, value)
+    assert list(tasks) == ["mmlu_anatomy", "mmlu_astronomy", "gsm8k"]
+    assert "the members of mmlu have different shots" in assumed

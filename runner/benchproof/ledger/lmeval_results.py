@@ -99,6 +99,7 @@ def _asked(
     covered: set[str] = set()
     refused: set[str] = set()
     for root in tables.roots():
+        before = set(covered)
         for name, leaf in _entries(tables, root, generation, covered):
             covered |= set(tables.within(name))
             if not NAME.fullmatch(name):
@@ -112,7 +113,7 @@ def _asked(
                 refused.add(name)
             else:
                 tasks.append(_task(tables, name, leaf, notes))
-        if tables.members.get(root) and root not in covered:
+        if tables.members.get(root) and root not in covered and covered != before:
             notes.append(
                 f"the members of {root} have different shots, limits or kinds of answer: each is named by itself"
             )
